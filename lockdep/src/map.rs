@@ -1,0 +1,200 @@
+//! The map that each tracked lock carries, and the calls a lock makes on it.
+
+use core::panic::Location;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::context::{WaitTable, WaitType};
+use crate::held::HeldLock;
+use crate::key::LockClassKey;
+use crate::mode::{Attempt, Mode};
+
+/// What decides the class of a lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    /// The lock is a class of its own.
+    Instance,
+    /// All locks with this key.
+    Key(&'static LockClassKey),
+    /// All locks created at this place.
+    Site(&'static Location<'static>),
+}
+
+/// Connects one lock to the validator; a lock implementation stores one and
+/// calls it around its own operations.
+///
+/// The order of calls: [`acquire`](Self::acquire) *before* waiting (this is
+/// where a possible deadlock is reported), then either
+/// [`acquired`](Self::acquired) when the lock is held or
+/// [`abandon`](Self::abandon) when the attempt failed, and
+/// [`release`](Self::release) just before or after the lock is released. The
+/// [`HeldLock`] lives where the guard lives.
+///
+/// A dropped map ends its lock's existence for the validator: its node and
+/// edges go; if it was held,
+/// [`ReportKind::HeldLockFreed`](crate::ReportKind::HeldLockFreed) is reported.
+#[derive(Debug)]
+pub struct LockMap {
+    pub(crate) origin: Origin,
+    pub(crate) wait: WaitTable,
+    /// One bit per [`Mode`]: guards of that mode cannot be sent to another thread.
+    pub(crate) stays: u8,
+    pub(crate) order: u64,
+    /// This lock's serial; 0 until first acquired. Never reused.
+    pub(crate) serial: AtomicU64,
+    /// The serial of this lock's class; 0 until first acquired.
+    pub(crate) class: AtomicU64,
+    /// How many holds of this lock were detached and not yet released.
+    pub(crate) detached: AtomicU32,
+}
+
+impl LockMap {
+    const fn new(origin: Origin) -> LockMap {
+        LockMap {
+            origin,
+            wait: WaitTable::UNDECLARED,
+            stays: 0,
+            order: 0,
+            serial: AtomicU64::new(0),
+            class: AtomicU64::new(0),
+            detached: AtomicU32::new(0),
+        }
+    }
+
+    /// A map whose lock is a class of its own.
+    ///
+    /// It costs no memory after drop, but an order seen on one lock says
+    /// nothing about the next one: use a key for locks that come and go.
+    #[must_use]
+    pub const fn instance() -> LockMap {
+        Self::new(Origin::Instance)
+    }
+
+    /// A map of the class that `key` names.
+    #[must_use]
+    pub const fn with_class(key: &'static LockClassKey) -> LockMap {
+        Self::new(Origin::Key(key))
+    }
+
+    /// A map whose class is the place (file, line, column) of this call.
+    ///
+    /// A helper that calls this for its own caller needs `#[track_caller]`.
+    #[must_use]
+    #[track_caller]
+    pub const fn at_site() -> LockMap {
+        Self::new(Origin::Site(Location::caller()))
+    }
+
+    /// Gives this lock a number for its class's
+    /// [`order_by`](LockClassKey::order_by) function.
+    #[must_use]
+    pub const fn with_order(mut self, order: u64) -> LockMap {
+        self.order = order;
+        self
+    }
+
+    /// Declares the wait types of every mode of this lock.
+    ///
+    /// A lock implementation declares its own here; what a class key declares
+    /// wins. Without either a mode is `Sleep`, `Sleep`: an ordinary lock.
+    #[must_use]
+    pub const fn wait(mut self, outer: WaitType, inner: WaitType) -> LockMap {
+        self.wait = self.wait.with_all(outer, inner);
+        self
+    }
+
+    /// Like [`wait`](Self::wait), for one mode.
+    #[must_use]
+    pub const fn wait_for(mut self, mode: Mode, outer: WaitType, inner: WaitType) -> LockMap {
+        self.wait = self.wait.with(mode, outer, inner);
+        self
+    }
+
+    /// Declares that guards of `mode` cannot be sent to another thread.
+    ///
+    /// Then a thread that ends while it holds the lock in this mode is a bug
+    /// ([`ReportKind::HeldAtThreadExit`](crate::ReportKind::HeldAtThreadExit));
+    /// a guard that may travel might live on elsewhere.
+    #[must_use]
+    pub const fn guard_stays(mut self, mode: Mode) -> LockMap {
+        self.stays |= 1 << mode as u8;
+        self
+    }
+
+    /// Records that this thread is about to acquire the lock, and validates it.
+    ///
+    /// Call it before waiting. The caller's location is the acquisition's.
+    ///
+    /// # Panics
+    ///
+    /// With [`Policy::Panic`](crate::Policy::Panic), when the acquisition is
+    /// reported; then nothing is held.
+    #[track_caller]
+    pub fn acquire(&self, mode: Mode, attempt: Attempt) -> HeldLock {
+        crate::acquire::acquire(self, mode, attempt, Location::caller())
+    }
+
+    /// Records that the wait is over and the lock is held.
+    #[inline]
+    pub fn acquired(&self, held: &HeldLock) {
+        crate::acquire::acquired(self, held);
+    }
+
+    /// Takes an acquisition back that failed (a try that lost, a timeout).
+    #[inline]
+    pub fn abandon(&self, held: HeldLock) {
+        crate::acquire::abandon(self, held);
+    }
+
+    /// Records the release; from any thread, in any order. Never panics.
+    #[inline]
+    #[track_caller]
+    pub fn release(&self, held: HeldLock) {
+        crate::acquire::release(self, held, Location::caller());
+    }
+
+    /// Records that an exclusive or upgradable hold became a shared one.
+    ///
+    /// For an exclusive hold that becomes upgradable use
+    /// [`set_mode`](Self::set_mode).
+    #[inline]
+    pub fn downgrade(&self, held: &mut HeldLock) {
+        crate::acquire::set_mode(self, held, Mode::Shared);
+    }
+
+    /// Records that an upgradable hold is about to become exclusive, and
+    /// validates it: the upgrade waits for shared holders, while this thread
+    /// holds everything else it holds.
+    ///
+    /// Call it before waiting. If the upgrade fails, go back with
+    /// [`set_mode`](Self::set_mode).
+    ///
+    /// # Panics
+    ///
+    /// With [`Policy::Panic`](crate::Policy::Panic), when the upgrade is
+    /// reported; then the hold is still upgradable.
+    #[inline]
+    #[track_caller]
+    pub fn upgrade(&self, held: &mut HeldLock, attempt: Attempt) {
+        crate::acquire::upgrade(self, held, attempt, Location::caller());
+    }
+
+    /// Records that the hold is now in `mode`, without a wait.
+    #[inline]
+    pub fn set_mode(&self, held: &mut HeldLock, mode: Mode) {
+        crate::acquire::set_mode(self, held, mode);
+    }
+
+    /// Ends this thread's newest hold of the lock, for an unlock that has no
+    /// token. Never panics.
+    #[inline]
+    #[track_caller]
+    pub fn force_release(&self) {
+        crate::acquire::force_release(self, Location::caller());
+    }
+}
+
+impl Drop for LockMap {
+    fn drop(&mut self) {
+        crate::acquire::destroy(self);
+    }
+}
