@@ -1,0 +1,169 @@
+//! Storing an object.
+
+use std::ptr::NonNull;
+
+use lock_api::RawRwLock;
+
+use crate::backend::PageSource;
+use crate::error::AllocError;
+use crate::handle::Handle;
+use crate::handle_table::Entry;
+use crate::pages::NoPages;
+use crate::pool::{ClassGuard, Pool};
+use crate::reclaim::{self, Pin};
+use crate::zspage::{ReadHold, Zspage};
+
+/// How many handles a class fetches from the table at a time; twice as many are kept.
+pub(crate) const HANDLE_BATCH: usize = 32;
+
+/// A slot that has its handle but not its bytes yet. The hold keeps it where it is, so compaction
+/// never moves half-written bytes.
+struct Reserved<L: RawRwLock> {
+    handle: Handle,
+    slot: NonNull<u8>,
+    hold: ReadHold<L>,
+}
+
+impl<L: RawRwLock> Reserved<L> {
+    fn finish(self) -> Handle {
+        drop(self.hold);
+        self.handle
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Stores a copy of `bytes`.
+    ///
+    /// May wait for the class's mutex, which is held for the time of a slot's search, or of moving
+    /// one zspage. Never waits for a map.
+    ///
+    /// # Errors
+    ///
+    /// See [`AllocError`]; the pool is unchanged.
+    #[track_caller]
+    pub fn insert(&self, bytes: &[u8]) -> Result<Handle, AllocError> {
+        let reserved = self.reserve(bytes.len())?;
+        // SAFETY: the slot is at least `bytes.len()` long and belongs to this object alone, whose
+        // handle nobody else has; the hold keeps it there. `bytes` cannot overlap it: a `&[u8]` into
+        // the pool borrows another object.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), reserved.slot.as_ptr(), bytes.len());
+        }
+        Ok(reserved.finish())
+    }
+
+    /// Stores an object of `len` zero bytes, to be filled with [`write`](Self::write).
+    ///
+    /// Waits as [`insert`](Self::insert) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`AllocError`]; the pool is unchanged.
+    #[track_caller]
+    pub fn alloc(&self, len: usize) -> Result<Handle, AllocError> {
+        let reserved = self.reserve(len)?;
+        // The slot may hold bytes of an earlier object.
+        // SAFETY: as in `insert`.
+        unsafe { reserved.slot.write_bytes(0, len) };
+        Ok(reserved.finish())
+    }
+
+    /// The class of an object of `len` bytes.
+    pub(crate) fn class_of(&self, len: usize) -> Result<usize, AllocError> {
+        let max = self.table.max();
+        match len {
+            0 => Err(AllocError::ZeroSize),
+            _ if len > max => Err(AllocError::TooLarge { len, max }),
+            _ => Ok(self.table.index_of(len)),
+        }
+    }
+
+    fn reserve(&self, len: usize) -> Result<Reserved<L>, AllocError> {
+        let class = self.class_of(len)?;
+        let pin = reclaim::pin();
+        let mut locked = self.lock_class(class);
+        let index = self.take_handle(&mut locked, &pin)?;
+        if let Some(hold) = hold_any(&locked) {
+            return Ok(self.publish(&mut locked, hold, index, len, &pin));
+        }
+        let objects = locked.objects();
+        // Pages come from the system without the class lock.
+        drop(locked);
+        let (header, slots) = match self.grow(class, objects, &pin) {
+            Ok(grown) => grown,
+            Err(error) => {
+                self.lock_class(class).spare_handles.push(index);
+                return Err(error);
+            }
+        };
+        // Nobody knows the zspage yet, so this does not wait, and it is outside the class lock.
+        // SAFETY: the object that is published below keeps the header alive.
+        let hold = unsafe { ReadHold::lock(header) };
+        let mut locked = self.lock_class(class);
+        // SAFETY: a new header of this class; it is removed before it is retired.
+        unsafe { locked.add(header, slots, false) };
+        Ok(self.publish(&mut locked, hold, index, len, &pin))
+    }
+
+    /// A free handle's index, from the class's spare ones or the table.
+    fn take_handle(&self, class: &mut ClassGuard<'_, L>, pin: &Pin) -> Result<u32, AllocError> {
+        if class.spare_handles.is_empty() {
+            self.handles
+                .acquire(HANDLE_BATCH, &mut class.spare_handles, pin);
+            // The lowest first.
+            class.spare_handles.reverse();
+        }
+        class.spare_handles.pop().ok_or(AllocError::OutOfMemory)
+    }
+
+    /// A new zspage for a class without room, and its number of slots.
+    fn grow(
+        &self,
+        class: usize,
+        objects: usize,
+        pin: &Pin,
+    ) -> Result<(NonNull<Zspage<L>>, usize), AllocError> {
+        let mut error = AllocError::OutOfMemory;
+        for run in self.table.chain(class).growth(objects) {
+            match self.new_zspage(class, run, pin) {
+                Ok(header) => return Ok((header, run.slots)),
+                Err(NoPages::Source) => error = AllocError::OutOfMemory,
+                Err(NoPages::Limit) => {
+                    let max_pages = self.pages.max();
+                    error = AllocError::Limit { max_pages };
+                }
+            }
+        }
+        Err(error)
+    }
+
+    /// Takes a slot of the held zspage and lets the handle name it. With the class locked.
+    fn publish(
+        &self,
+        class: &mut ClassGuard<'_, L>,
+        hold: ReadHold<L>,
+        index: u32,
+        len: usize,
+        pin: &Pin,
+    ) -> Reserved<L> {
+        let zspage = hold.zspage();
+        let slot = class.take_slot(zspage, index);
+        let entry = Entry::new(zspage.id().index, slot, len);
+        self.handles.cell(index, pin).publish(entry);
+        Reserved {
+            handle: self.new_handle(index),
+            slot: zspage.slot(slot),
+            hold,
+        }
+    }
+}
+
+/// Holds the fullest zspage that has room. Only tries: a blocking acquisition under the class lock
+/// would invert the order of a user who holds a map and inserts. Exclusive holds end before the
+/// class lock is released, so with most locks the first attempt succeeds.
+fn hold_any<L: RawRwLock>(class: &ClassGuard<'_, L>) -> Option<ReadHold<L>> {
+    class.with_room().find_map(|slots| {
+        // SAFETY: the object that is published in it keeps the header alive.
+        unsafe { ReadHold::try_lock(slots.header()) }
+    })
+}

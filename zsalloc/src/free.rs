@@ -1,0 +1,122 @@
+//! Freeing and replacing an object.
+
+use lock_api::RawRwLock;
+
+use crate::alloc::HANDLE_BATCH;
+use crate::backend::PageSource;
+use crate::error::{AllocError, HandleError};
+use crate::handle::Handle;
+use crate::handle_table::Entry;
+use crate::pool::Pool;
+use crate::reclaim;
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Frees an object. If it was the last of its zspage, the pages go back to their source, with
+    /// no lock held.
+    ///
+    /// May wait for the class's mutex, as [`insert`](Self::insert); never for a map.
+    ///
+    /// # Panics
+    ///
+    /// If the handle is of another pool; its object is then leaked. See
+    /// [`checked_free`](Self::checked_free).
+    #[track_caller]
+    pub fn free(&self, handle: Handle) {
+        let index = self.index_of(&handle);
+        // SAFETY: the handle is live and ends here.
+        unsafe { self.free_index(index) };
+    }
+
+    /// Like [`free`](Self::free), with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// The handle itself and [`HandleError::ForeignPool`] if it is of another pool.
+    #[track_caller]
+    pub fn checked_free(&self, handle: Handle) -> Result<(), (Handle, HandleError)> {
+        match self.check(&handle) {
+            Ok(index) => {
+                // SAFETY: the handle is live and ends here.
+                unsafe { self.free_index(index) };
+                Ok(())
+            }
+            Err(error) => Err((handle, error)),
+        }
+    }
+
+    /// Appends an object to `target` and frees it.
+    ///
+    /// # Panics
+    ///
+    /// If the handle is of another pool; its object is then leaked.
+    #[track_caller]
+    pub fn take(&self, handle: Handle, target: &mut Vec<u8>) {
+        target.extend_from_slice(&self.read(&handle));
+        self.free(handle);
+    }
+
+    /// Stores `bytes` in place of the object. The handle is then the new object's: in place if it
+    /// fits the same size class, otherwise under another number (see [`Handle::into_raw`]).
+    ///
+    /// # Errors
+    ///
+    /// See [`AllocError`]; the old object is unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If the handle is of another pool.
+    #[track_caller]
+    pub fn replace(&self, handle: &mut Handle, bytes: &[u8]) -> Result<(), AllocError> {
+        let class = self.class_of(bytes.len())?;
+        if class != self.table.index_of(self.len(handle)) {
+            let new = self.insert(bytes)?;
+            self.free(std::mem::replace(handle, new));
+            return Ok(());
+        }
+        self.resize_in_class(handle, class, bytes.len());
+        self.write(handle).copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Sets the length of an object that stays in its slot. Its bytes beyond the old length are
+    /// whatever the slot held: the caller overwrites them before anyone can see them.
+    fn resize_in_class(&self, handle: &mut Handle, class: usize, len: usize) {
+        let pin = reclaim::pin();
+        let cell = self.handles.cell(handle.index(), &pin);
+        // The class lock alone suffices to change the entry: the handle is borrowed exclusively, so
+        // no reader is comparing it, and compaction looks at it with the class locked.
+        let _class = self.lock_class(class);
+        let entry = cell.load();
+        cell.publish(Entry::new(entry.zspage(), entry.slot(), len));
+    }
+
+    /// # Safety
+    ///
+    /// `index` is of a live handle of this pool that nobody uses any more.
+    #[track_caller]
+    unsafe fn free_index(&self, index: u32) {
+        let pin = reclaim::pin();
+        let cell = self.handles.cell(index, &pin);
+        // The object may be moving, but moves keep its length, and the length gives the class.
+        let class = self.table.index_of(cell.load().len());
+        let mut class = self.lock_class(class);
+        // Now it cannot move.
+        let entry = cell.load();
+        let zspage = self
+            .header(entry.zspage(), &pin)
+            .expect("a zspage with an object is not retired");
+        let emptied = class.put_slot(zspage, entry.slot());
+        let retired = emptied.then(|| class.remove(zspage));
+        class.spare_handles.push(index);
+        if class.spare_handles.len() > 2 * HANDLE_BATCH {
+            self.handles
+                .release(class.spare_handles.drain(..HANDLE_BATCH), &pin);
+        }
+        drop(class);
+        if let Some(header) = retired {
+            // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
+            // only with the class locked, so nobody holds it.
+            unsafe { self.retire_zspage(header, &pin) };
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The handle table: from a handle's index to where its object is, in 8 bytes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::index_table::IndexTable;
+use crate::reclaim::Pin;
+
+/// Where an object is: zspage index 32 bits, slot 16 bits, length - 1 16 bits. Exact lengths cost
+/// nothing, and the length determines the class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry(u64);
+
+impl Entry {
+    /// `slot` is below 65536, `len` in 1..=65536.
+    pub(crate) fn new(zspage: u32, slot: usize, len: usize) -> Self {
+        debug_assert!(slot <= 0xffff && (1..=0x1_0000).contains(&len));
+        Self(u64::from(zspage) << 32 | (slot as u64) << 16 | (len as u64 - 1))
+    }
+
+    pub(crate) fn zspage(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        (self.0 >> 16) as usize & 0xffff
+    }
+
+    pub(crate) fn len(self) -> usize {
+        (self.0 as usize & 0xffff) + 1
+    }
+}
+
+/// The place of one handle's entry.
+///
+/// Invariant: an entry that names a zspage changes only under that zspage's class lock, and while
+/// the handle is shared only with the zspage locked exclusively as well. So a reader that holds the
+/// zspage lock and finds the entry unchanged has the object pinned in its slot.
+#[derive(Debug, Default)]
+pub(crate) struct EntryCell(AtomicU64);
+
+impl EntryCell {
+    pub(crate) fn load(&self) -> Entry {
+        // Acquire: pairs with the Release in `publish`. A reader that sees the new place of a moved
+        // object also sees the bytes copied there and the header they are reached through.
+        Entry(self.0.load(Ordering::Acquire))
+    }
+
+    /// Call with the class of the object locked.
+    pub(crate) fn publish(&self, entry: Entry) {
+        // Release: pairs with the Acquire in `load`; comes after the copy of the object's bytes.
+        self.0.store(entry.0, Ordering::Release);
+    }
+}
+
+/// All handles of a pool.
+pub(crate) struct HandleTable(IndexTable<EntryCell>);
+
+impl HandleTable {
+    pub(crate) fn new() -> Self {
+        Self(IndexTable::new("zsalloc handle table"))
+    }
+
+    /// The entry of the handle with this index, which must be live.
+    #[inline]
+    pub(crate) fn cell<'p>(&self, index: u32, pin: &'p Pin) -> &'p EntryCell {
+        let cell = self.0.get(index, pin);
+        // Only a handle forged with `from_raw` gets here, so this need not be an error value.
+        cell.expect("the handle was made with `Handle::from_raw` from a number that is no handle")
+    }
+
+    /// Adds up to `count` free handles to `spare`; none when all are in use.
+    pub(crate) fn acquire(&self, count: usize, spare: &mut Vec<u32>, pin: &Pin) {
+        self.0.acquire(count, spare, pin);
+    }
+
+    pub(crate) fn release(&self, indices: impl IntoIterator<Item = u32>, pin: &Pin) {
+        self.0.release(indices, pin);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_keep_the_extremes() {
+        for (zspage, slot, len) in [(0, 0, 1), (u32::MAX, 0xffff, 0x1_0000), (7, 32_767, 4096)] {
+            let entry = Entry::new(zspage, slot, len);
+            assert_eq!(
+                (entry.zspage(), entry.slot(), entry.len()),
+                (zspage, slot, len)
+            );
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A table from 32-bit indices to atomic cells that is read without a lock, grows, and shrinks.
+//!
+//! Cells live in segments; a directory lists the segments. A full directory is replaced by one of
+//! twice the size, a segment without live indices is taken out; both are retired through the epoch.
+//! The handle table and the zspage table are the two users.
+//!
+//! The inner lock is a leaf: nothing else is locked, and nobody pins, while it is held.
+
+use std::collections::BTreeSet;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::class_lock::{TableMutex, table_mutex};
+use crate::reclaim::Pin;
+
+/// Cells per segment: one page of 8-byte cells, so that a segment is a whole page to malloc too.
+const SEGMENT: usize = 512;
+const BITMAP_WORDS: usize = SEGMENT / 64;
+/// One segment less than 2^32 indices need, so that index `u32::MAX` is never given out and can
+/// mean "none".
+const MAX_SEGMENTS: usize = (1 << 32) / SEGMENT - 1;
+
+/// A table of `T`s, each free (and its default) or live.
+pub(crate) struct IndexTable<T> {
+    /// Invariants: points to a live `Directory`, non-null pointers in it to live segments. Both
+    /// change only under `inner`.
+    directory: AtomicPtr<Directory<T>>,
+    inner: TableMutex<Inner>,
+}
+
+struct Directory<T> {
+    segments: Box<[AtomicPtr<Segment<T>>]>,
+}
+
+struct Segment<T> {
+    cells: [T; SEGMENT],
+}
+
+/// Which indices are live.
+#[derive(Default)]
+struct Inner {
+    /// One per place in the directory that was ever used.
+    uses: Vec<SegmentUse>,
+    /// Segments that exist and have a free index. The lowest serves first, so that the higher ones
+    /// get a chance to become empty.
+    with_room: BTreeSet<u32>,
+    /// Places in the directory whose segment was retired.
+    vacant: BTreeSet<u32>,
+}
+
+#[derive(Default)]
+struct SegmentUse {
+    live: [u64; BITMAP_WORDS],
+    count: usize,
+}
+
+impl SegmentUse {
+    /// Marks the lowest free index as live. There is one.
+    fn take(&mut self) -> usize {
+        let word = self
+            .live
+            .iter()
+            .position(|&word| word != u64::MAX)
+            .expect("the segment is listed as having room");
+        let bit = self.live[word].trailing_ones() as usize;
+        self.live[word] |= 1 << bit;
+        self.count += 1;
+        word * 64 + bit
+    }
+
+    fn put(&mut self, cell: usize) {
+        debug_assert!(self.live[cell / 64] & 1 << (cell % 64) != 0, "double free");
+        self.live[cell / 64] &= !(1 << (cell % 64));
+        self.count -= 1;
+    }
+}
+
+impl<T: Default> IndexTable<T> {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            directory: AtomicPtr::new(Box::into_raw(Directory::with_capacity(4))),
+            inner: table_mutex(name, Inner::default()),
+        }
+    }
+
+    /// The cell of `index`, or `None` if its segment does not exist.
+    #[inline]
+    pub(crate) fn get<'p>(&self, index: u32, _pin: &'p Pin) -> Option<&'p T> {
+        let (segment, cell) = (index as usize / SEGMENT, index as usize % SEGMENT);
+        // Acquire: pairs with the Release in `grow`; the directory's contents are visible.
+        let directory = self.directory.load(Ordering::Acquire);
+        // SAFETY: a directory is retired through the epoch after it was replaced, and this thread
+        // was pinned before it loaded the pointer and stays so for 'p.
+        let directory = unsafe { &*directory };
+        // Acquire: pairs with the Release in `add_segment`; the cells are initialised.
+        let segment = directory.segments.get(segment)?.load(Ordering::Acquire);
+        // SAFETY: like the directory: non-null pointers are to live segments, which are retired
+        // through the epoch after the pointer was taken out.
+        let segment = unsafe { segment.as_ref() }?;
+        Some(&segment.cells[cell])
+    }
+
+    /// Makes up to `count` free indices live and appends them to `out`; fewer (perhaps none) when
+    /// the 2^32 - 512 indices are used up.
+    pub(crate) fn acquire(&self, count: usize, out: &mut Vec<u32>, pin: &Pin) {
+        let mut inner = self.inner.lock();
+        let wanted = out.len() + count;
+        while out.len() < wanted {
+            let Some(segment) = inner.with_room.first().copied() else {
+                if !self.add_segment(&mut inner, pin) {
+                    return;
+                }
+                continue;
+            };
+            let uses = &mut inner.uses[segment as usize];
+            let cell = uses.take();
+            let full = uses.count == SEGMENT;
+            if full {
+                inner.with_room.remove(&segment);
+            }
+            out.push(segment * SEGMENT as u32 + cell as u32);
+        }
+    }
+
+    /// Makes live indices free. Their cells must not be in use.
+    pub(crate) fn release(&self, indices: impl IntoIterator<Item = u32>, pin: &Pin) {
+        let mut inner = self.inner.lock();
+        for index in indices {
+            let segment = index / SEGMENT as u32;
+            let uses = &mut inner.uses[segment as usize];
+            uses.put(index as usize % SEGMENT);
+            let empty = uses.count == 0;
+            inner.with_room.insert(segment);
+            // One segment with room is kept, or a table at a segment's edge would thrash.
+            if empty && inner.with_room.len() > 1 {
+                self.remove_segment(&mut inner, segment, pin);
+            }
+        }
+    }
+
+    /// The bytes that the table occupies.
+    pub(crate) fn bytes(&self) -> usize {
+        let inner = self.inner.lock();
+        let segments = inner.uses.len() - inner.vacant.len();
+        segments * size_of::<Segment<T>>()
+            + inner.uses.capacity() * size_of::<SegmentUse>()
+            + self.capacity() * size_of::<AtomicPtr<Segment<T>>>()
+    }
+
+    /// The number of places in the directory. Call with `inner` locked.
+    fn capacity(&self) -> usize {
+        // Relaxed: the directory changes only under `inner`, which the caller holds.
+        let directory = self.directory.load(Ordering::Relaxed);
+        // SAFETY: live, and it cannot be replaced while `inner` is held.
+        let directory = unsafe { &*directory };
+        directory.segments.len()
+    }
+
+    /// False when all segments exist.
+    fn add_segment(&self, inner: &mut Inner, pin: &Pin) -> bool {
+        let place = match inner.vacant.pop_first() {
+            Some(place) => place,
+            None if inner.uses.len() < MAX_SEGMENTS => {
+                inner.uses.push(SegmentUse::default());
+                (inner.uses.len() - 1) as u32
+            }
+            None => return false,
+        };
+        if place as usize == self.capacity() {
+            self.grow(pin);
+        }
+        let segment = Box::into_raw(Box::new(Segment {
+            cells: std::array::from_fn(|_| T::default()),
+        }));
+        // Relaxed: the directory changes only under `inner`, which the caller holds.
+        let directory = self.directory.load(Ordering::Relaxed);
+        // SAFETY: live, and it cannot be replaced while `inner` is held.
+        let directory = unsafe { &*directory };
+        // Release: pairs with the Acquire in `get`.
+        directory.segments[place as usize].store(segment, Ordering::Release);
+        inner.with_room.insert(place);
+        true
+    }
+
+    fn remove_segment(&self, inner: &mut Inner, place: u32, pin: &Pin) {
+        inner.with_room.remove(&place);
+        inner.vacant.insert(place);
+        // Relaxed: the directory changes only under `inner`, which the caller holds.
+        let directory = self.directory.load(Ordering::Relaxed);
+        // SAFETY: live, and it cannot be replaced while `inner` is held.
+        let directory = unsafe { &*directory };
+        // Relaxed: readers that still see the segment are protected by the epoch, and find only
+        // free cells in it.
+        let segment = directory.segments[place as usize].swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: it came from `Box::into_raw` in `add_segment`, and the swap took it out of the
+        // only directory that new readers can load.
+        let segment = unsafe { Box::from_raw(segment) };
+        // SAFETY: both users' `T`s are atomics of plain words, thus `Send + 'static`, and no new
+        // reference can be obtained.
+        unsafe { pin.retire(segment) };
+    }
+
+    /// Replaces the directory by one of twice the size. Call with `inner` locked.
+    fn grow(&self, pin: &Pin) {
+        // Relaxed: the directory changes only under `inner`, which the caller holds.
+        let old = self.directory.load(Ordering::Relaxed);
+        // SAFETY: live until it is retired below.
+        let segments = unsafe { &(*old).segments };
+        let new = Directory::with_capacity(segments.len() * 2);
+        for (new, old) in new.segments.iter().zip(segments) {
+            // Relaxed: places change only under `inner`; the store of the directory publishes.
+            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        // Release: pairs with the Acquire in `get`.
+        self.directory.store(Box::into_raw(new), Ordering::Release);
+        // SAFETY: from `Box::into_raw`, and just replaced, so no new reader can load it.
+        let old = unsafe { Box::from_raw(old) };
+        // SAFETY: a directory holds pointers that nothing follows on drop: freeing it is freeing
+        // plain memory, on any thread at any time.
+        unsafe { pin.retire(old) };
+    }
+}
+
+impl<T> Directory<T> {
+    fn with_capacity(places: usize) -> Box<Self> {
+        Box::new(Self {
+            segments: (0..places).map(|_| AtomicPtr::default()).collect(),
+        })
+    }
+}
+
+impl<T> Drop for IndexTable<T> {
+    fn drop(&mut self) {
+        // SAFETY: exclusive access; the pointer came from `Box::into_raw` and was not retired.
+        let directory = unsafe { Box::from_raw(*self.directory.get_mut()) };
+        for mut segment in directory.segments {
+            if !segment.get_mut().is_null() {
+                // SAFETY: as above; retired segments were taken out of the directory.
+                drop(unsafe { Box::from_raw(*segment.get_mut()) });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::pin;
+    use std::sync::atomic::AtomicU64;
+
+    #[test]
+    fn indices_are_unique_and_low_ones_return_first() {
+        let table = IndexTable::<AtomicU64>::new("test");
+        let mut indices = Vec::new();
+        table.acquire(3 * SEGMENT, &mut indices, &pin());
+        let expected: Vec<u32> = (0..3 * SEGMENT as u32).collect();
+        assert!(indices == expected);
+        table.release([700, 5], &pin());
+        indices.clear();
+        table.acquire(2, &mut indices, &pin());
+        assert_eq!(indices, [5, 700]);
+    }
+
+    #[test]
+    fn the_directory_grows_and_keeps_the_cells() {
+        let table = IndexTable::<AtomicU64>::new("test");
+        let mut indices = Vec::new();
+        let pin = pin();
+        table.acquire(20 * SEGMENT, &mut indices, &pin);
+        for &index in &indices {
+            table
+                .get(index, &pin)
+                .unwrap()
+                .store(index.into(), Ordering::Relaxed);
+        }
+        table.acquire(50 * SEGMENT, &mut Vec::new(), &pin);
+        for &index in &indices {
+            let cell = table.get(index, &pin).unwrap();
+            assert_eq!(cell.load(Ordering::Relaxed), u64::from(index));
+        }
+    }
+
+    #[test]
+    fn empty_segments_are_retired_and_their_places_used_again() {
+        let table = IndexTable::<AtomicU64>::new("test");
+        let mut indices = Vec::new();
+        let pin = pin();
+        table.acquire(4 * SEGMENT, &mut indices, &pin);
+        let full = table.bytes();
+        table.release(indices.drain(SEGMENT..), &pin);
+        assert!(table.bytes() <= full - 2 * size_of::<Segment<AtomicU64>>());
+        assert!(table.get(2 * SEGMENT as u32, &pin).is_none());
+        table.acquire(3 * SEGMENT, &mut indices, &pin);
+        assert!(table.get(2 * SEGMENT as u32, &pin).is_some());
+        assert_eq!(indices.len(), 4 * SEGMENT);
+    }
+}

@@ -1,0 +1,290 @@
+//! The pool: what it consists of, how it begins and ends.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use lock_api::RawRwLock;
+
+use crate::backend::{Mmap, PageSource};
+use crate::chain::{ClassTable, Run};
+use crate::class::Class;
+use crate::class_lock::{ClassMutex, class_mutex};
+use crate::config::PoolBuilder;
+use crate::error::{BuildError, HandleError};
+use crate::handle::Handle;
+use crate::handle_table::HandleTable;
+use crate::index_table::IndexTable;
+use crate::pages::{NoPages, Pages};
+use crate::reclaim::Pin;
+use crate::stats::Counters;
+use crate::zspage::{Zspage, ZspageId};
+
+/// The lock of a zspage unless the builder is given another.
+pub(crate) type DefaultLock = parking_lot::RawRwLock;
+
+pub(crate) fn default_lock() -> DefaultLock {
+    DefaultLock::INIT
+}
+
+/// The id of the next pool; ids start at 1 and are never reused. 0: exhausted.
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+fn next_id() -> Result<u32, BuildError> {
+    // Relaxed: only uniqueness matters, which any atomic read-modify-write gives.
+    NEXT_ID
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
+            (id != 0).then(|| id.wrapping_add(1))
+        })
+        .map_err(|_| BuildError::PoolIdsExhausted)
+}
+
+/// From a zspage's index to its header; null while the index is free.
+pub(crate) type ZspageTable<L> = IndexTable<AtomicPtr<Zspage<L>>>;
+
+/// A pool of small objects that can be moved.
+///
+/// `L` is the lock of a zspage, any raw reader-writer lock of `lock_api`; `S` is where pages come
+/// from. All methods take `&self`; a pool is `Send` and `Sync` if its lock is. Dropping the pool
+/// frees every object and page.
+///
+/// ```
+/// let pool = zsalloc::Pool::new();
+/// let handle = pool.insert(b"hello")?;
+/// assert_eq!(&*pool.read(&handle), b"hello");
+/// pool.free(handle);
+/// # Ok::<(), zsalloc::AllocError>(())
+/// ```
+///
+/// Maps borrow the pool, so it cannot be dropped under them:
+///
+/// ```compile_fail,E0505
+/// let pool = zsalloc::Pool::new();
+/// let handle = pool.insert(b"hello")?;
+/// let map = pool.read(&handle);
+/// drop(pool);
+/// drop(map);
+/// # Ok::<(), zsalloc::AllocError>(())
+/// ```
+// Invariant: a `Pool<L, S>` is made only by `PoolBuilder::build`, which asks for `L: Send + Sync +
+// 'static`. The type is invariant in `L` (`AtomicPtr`), so this holds wherever a pool is seen, and
+// the methods need not repeat the bounds.
+pub struct Pool<L: RawRwLock = DefaultLock, S: PageSource = Mmap> {
+    id: u32,
+    pub(crate) table: ClassTable,
+    classes: Box<[ClassMutex<Class<L>>]>,
+    pub(crate) handles: HandleTable,
+    /// Shared with the deferred functions that make an index free again.
+    pub(crate) zspages: Arc<ZspageTable<L>>,
+    pub(crate) pages: Pages<S>,
+    pub(crate) counters: Counters,
+    pub(crate) prepare_exclusive: Option<fn(&[&L])>,
+    new_lock: fn() -> L,
+    next_serial: AtomicU32,
+}
+
+// SAFETY: with `L: Send + Sync` every header may be used and dropped on any thread; the classes and
+// tables are behind locks and atomics; `PageSource` implies `Send + Sync`.
+unsafe impl<L: RawRwLock + Send + Sync, S: PageSource> Send for Pool<L, S> {}
+// SAFETY: as above.
+unsafe impl<L: RawRwLock + Send + Sync, S: PageSource> Sync for Pool<L, S> {}
+
+impl Pool {
+    /// A pool with the default lock, page source and class policy.
+    ///
+    /// # Panics
+    ///
+    /// If this process has made 2^32 - 1 pools already; or on a system with pages larger than
+    /// 4 KiB, where a page size has to be chosen with [`builder`](Self::builder).
+    pub fn new() -> Self {
+        match Self::builder().build() {
+            Ok(pool) => pool,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Configures a pool.
+    pub fn builder() -> PoolBuilder<DefaultLock, Mmap> {
+        PoolBuilder::new()
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// The builder has checked the ranges.
+    pub(crate) fn with_config(config: PoolBuilder<L, S>) -> Result<Self, BuildError>
+    where
+        L: Send + Sync + 'static,
+    {
+        let table = ClassTable::new(config.classes, config.page_size);
+        let classes = table.chains().iter();
+        Ok(Self {
+            id: next_id()?,
+            classes: classes.map(|_| class_mutex(Class::new())).collect(),
+            table,
+            handles: HandleTable::new(),
+            zspages: Arc::new(IndexTable::new("zsalloc zspage table")),
+            pages: Pages::new(
+                config.source,
+                config.page_size,
+                config.max_pages,
+                config.retain_pages,
+            ),
+            counters: Counters::default(),
+            prepare_exclusive: config.prepare_exclusive,
+            new_lock: config.new_lock,
+            next_serial: AtomicU32::new(0),
+        })
+    }
+
+    /// The class lock. The caller holds no other class lock and is pinned already if it is going
+    /// to be (see the rule in `reclaim`).
+    #[track_caller]
+    pub(crate) fn lock_class(&self, class: usize) -> ClassGuard<'_, L> {
+        self.classes[class].lock()
+    }
+
+    /// The number of distinct classes.
+    pub(crate) fn class_count(&self) -> usize {
+        self.classes.len()
+    }
+
+    pub(crate) fn new_handle(&self, index: u32) -> Handle {
+        Handle::new(self.id, index)
+    }
+
+    /// The index of a handle of this pool.
+    pub(crate) fn check(&self, handle: &Handle) -> Result<u32, HandleError> {
+        if handle.pool() == self.id {
+            Ok(handle.index())
+        } else {
+            Err(HandleError::ForeignPool {
+                pool: self.id,
+                handle: handle.pool(),
+            })
+        }
+    }
+
+    /// Like `check`.
+    ///
+    /// # Panics
+    ///
+    /// If the handle is of another pool.
+    #[track_caller]
+    pub(crate) fn index_of(&self, handle: &Handle) -> u32 {
+        match self.check(handle) {
+            Ok(index) => index,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The header behind a zspage index that was read from an entry, a list or an id. It is alive
+    /// while the pin lasts, though the zspage may be retired; `None` if it is gone for good.
+    #[inline]
+    pub(crate) fn header<'p>(&self, index: u32, pin: &'p Pin) -> Option<&'p Zspage<L>> {
+        // Acquire: pairs with the Release in `new_zspage`; the header is initialised.
+        let header = self.zspages.get(index, pin)?.load(Ordering::Acquire);
+        // SAFETY: a header is freed through the epoch, after its index was taken out of every entry
+        // and list; this thread is pinned for 'p.
+        unsafe { header.as_ref() }
+    }
+
+    /// Makes a zspage that is in no class yet.
+    pub(crate) fn new_zspage(
+        &self,
+        class: usize,
+        run: Run,
+        pin: &Pin,
+    ) -> Result<NonNull<Zspage<L>>, NoPages> {
+        let base = self.pages.take(run.pages)?;
+        let mut index = Vec::with_capacity(1);
+        self.zspages.acquire(1, &mut index, pin);
+        let Some(index) = index.pop() else {
+            // SAFETY: just taken, and unused.
+            unsafe { self.pages.give(base, run.pages) };
+            return Err(NoPages::Source);
+        };
+        // Relaxed: only uniqueness matters.
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        let id = ZspageId { index, serial };
+        let size = self.table.chain(class).size();
+        let zspage = Zspage::new((self.new_lock)(), id, class, size, run.pages, base);
+        let header = NonNull::from(Box::leak(Box::new(zspage)));
+        let cell = self.zspages.get(index, pin).expect("the index is live");
+        // Release: pairs with the Acquire in `header`.
+        cell.store(header.as_ptr(), Ordering::Release);
+        Ok(header)
+    }
+
+    /// Gives the pages of a zspage back at once, and frees its header when nobody can look at it
+    /// any more. No lock is held.
+    ///
+    /// # Safety
+    ///
+    /// The zspage was removed from its class (or never added), has no objects, is retired once, and
+    /// nobody holds its exclusive lock.
+    pub(crate) unsafe fn retire_zspage(&self, header: NonNull<Zspage<L>>, pin: &Pin) {
+        // SAFETY: alive until the deferred function below runs.
+        let zspage = unsafe { header.as_ref() };
+        let index = zspage.id().index;
+        // A reader that is still about to lock this zspage will find its entry changed and will not
+        // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
+        // is fine: nobody can migrate what is in no class.
+        // SAFETY: `take` gave this run to the zspage, and no object is left in it.
+        unsafe { self.pages.give(zspage.base(), zspage.pages()) };
+        let table = Arc::clone(&self.zspages);
+        let free = move || {
+            let pin = crate::reclaim::pin();
+            let cell = table.get(index, &pin).expect("the index is live until now");
+            // Relaxed: nobody reads a free index.
+            cell.store(std::ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: from `Box::leak` in `new_zspage`; every thread that could have found it has
+            // unpinned since it was removed.
+            drop(unsafe { Box::from_raw(header.as_ptr()) });
+            // Only now may the index name another zspage: an entry that a reader compares with an
+            // earlier value of itself must not mean something else.
+            table.release([index], &pin);
+        };
+        // SAFETY: the header is ours, `L: Send + 'static` (invariant of `Pool`), and the table is
+        // kept alive by the `Arc`.
+        unsafe { pin.defer(free) };
+    }
+}
+
+/// A locked class.
+pub(crate) type ClassGuard<'a, L> =
+    lock_api::MutexGuard<'a, crate::class_lock::RawClassLock, Class<L>>;
+
+impl<L: RawRwLock, S: PageSource> Drop for Pool<L, S> {
+    fn drop(&mut self) {
+        // Exclusive access: no map, no other thread. What was retired earlier does not need the
+        // pool: it shares the zspage table.
+        for class in &mut self.classes {
+            for slots in class.get_mut().zspages() {
+                let zspage = slots.zspage();
+                // SAFETY: the run is the zspage's; all objects end here.
+                unsafe { self.pages.give(zspage.base(), zspage.pages()) };
+                // SAFETY: from `Box::leak` in `new_zspage`; in a class, so not retired. The class
+                // is not used again.
+                drop(unsafe { Box::from_raw(slots.header().as_ptr()) });
+            }
+        }
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> fmt::Debug for Pool<L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("id", &self.id)
+            .field("page_size", &self.pages.page_size())
+            .field("classes", &self.class_count())
+            .field("resident_pages", &self.pages.resident())
+            .finish_non_exhaustive()
+    }
+}

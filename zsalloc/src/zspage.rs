@@ -1,0 +1,225 @@
+//! Zspages: runs of pages that hold the objects of one class, and the lock that keeps them in
+//! place while one is mapped.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use lock_api::RawRwLock;
+
+/// Names a zspage, for [`Pool::migrate`](crate::Pool::migrate). Not reused within 2^32 zspages of
+/// a pool; an id of a zspage that no longer exists is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ZspageId {
+    pub(crate) index: u32,
+    pub(crate) serial: u32,
+}
+
+/// One zspage at the moment it was listed by [`Pool::zspages`](crate::Pool::zspages).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ZspageInfo {
+    /// Its name.
+    pub id: ZspageId,
+    /// The slot size of its class, in bytes.
+    pub size: usize,
+    /// Its length in pages.
+    pub pages: usize,
+    /// Its slots.
+    pub slots: usize,
+    /// The slots that hold an object.
+    pub used: usize,
+    /// Whether an object of it was mapped.
+    pub mapped: bool,
+}
+
+/// `place` of a zspage that belongs to no class any more.
+pub(crate) const NOT_LISTED: u32 = u32::MAX;
+
+/// What a reader needs to find an object: the part of a zspage that is read without the class lock.
+/// Freed through the epoch.
+pub(crate) struct Zspage<L> {
+    /// Shared: nothing in the zspage moves. Exclusive: no object of it is mapped. Under the class
+    /// lock it is only tried.
+    pub(crate) lock: L,
+    /// The position in the class's list, or `NOT_LISTED`. Under the class lock.
+    place: AtomicU32,
+    /// Invariant: changes only under the class lock *and* the exclusive zspage lock, so that either
+    /// lock permits reading it.
+    base: AtomicPtr<u8>,
+    slot_size: u32,
+    class: u16,
+    pages: u16,
+    id: ZspageId,
+}
+
+impl<L> Zspage<L> {
+    /// The caller passes sizes that fit: a class has at most 16 pages of at most 64 KiB.
+    pub(crate) fn new(
+        lock: L,
+        id: ZspageId,
+        class: usize,
+        slot_size: usize,
+        pages: usize,
+        base: NonNull<u8>,
+    ) -> Self {
+        Self {
+            lock,
+            place: AtomicU32::new(NOT_LISTED),
+            base: AtomicPtr::new(base.as_ptr()),
+            slot_size: slot_size as u32,
+            class: class as u16,
+            pages: pages as u16,
+            id,
+        }
+    }
+
+    pub(crate) fn id(&self) -> ZspageId {
+        self.id
+    }
+
+    pub(crate) fn class(&self) -> usize {
+        self.class as usize
+    }
+
+    pub(crate) fn pages(&self) -> usize {
+        self.pages as usize
+    }
+
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slot_size as usize
+    }
+
+    /// The position in the class's list. Call with the class locked.
+    pub(crate) fn place(&self) -> u32 {
+        // Relaxed: read and written under the class lock.
+        self.place.load(Ordering::Relaxed)
+    }
+
+    /// Call with the class locked.
+    pub(crate) fn set_place(&self, place: u32) {
+        // Relaxed: read and written under the class lock.
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// The address of the first slot. Call with the class or the zspage locked.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        // Relaxed: either lock orders this after the last change.
+        let base = self.base.load(Ordering::Relaxed);
+        NonNull::new(base).expect("a zspage has pages")
+    }
+
+    /// Moves the zspage. Call with the class locked and the zspage locked exclusively.
+    pub(crate) fn set_base(&self, base: NonNull<u8>) {
+        // Relaxed: published by the release of either lock.
+        self.base.store(base.as_ptr(), Ordering::Relaxed);
+    }
+
+    /// The address of a slot. Call with the class or the zspage locked.
+    pub(crate) fn slot(&self, slot: usize) -> NonNull<u8> {
+        // SAFETY: slots lie within the run, which is one allocation.
+        unsafe { self.base().add(slot * self.slot_size()) }
+    }
+}
+
+/// A shared hold of a zspage: while it lives, no object of the zspage moves. It may be held while
+/// sleeping. It does not keep the header alive, an object in the zspage does.
+pub(crate) struct ReadHold<L: RawRwLock> {
+    zspage: NonNull<Zspage<L>>,
+    guard: ManuallyDrop<L::SharedGuard>,
+}
+
+impl<L: RawRwLock> ReadHold<L> {
+    /// Waits while the zspage is locked exclusively, which is while its objects are being moved.
+    ///
+    /// # Safety
+    ///
+    /// The header outlives the hold.
+    #[track_caller]
+    #[inline]
+    pub(crate) unsafe fn lock(zspage: NonNull<Zspage<L>>) -> Self {
+        // SAFETY: the caller keeps the header alive.
+        let guard = unsafe { zspage.as_ref() }.lock.lock_shared();
+        Self {
+            zspage,
+            guard: ManuallyDrop::new(guard),
+        }
+    }
+
+    /// Never waits.
+    ///
+    /// # Safety
+    ///
+    /// The header outlives the hold.
+    #[track_caller]
+    pub(crate) unsafe fn try_lock(zspage: NonNull<Zspage<L>>) -> Option<Self> {
+        // SAFETY: the caller keeps the header alive.
+        let guard = unsafe { zspage.as_ref() }.lock.try_lock_shared()?;
+        Some(Self {
+            zspage,
+            guard: ManuallyDrop::new(guard),
+        })
+    }
+
+    pub(crate) fn zspage(&self) -> &Zspage<L> {
+        // SAFETY: whoever made the hold promised that the header outlives it.
+        unsafe { self.zspage.as_ref() }
+    }
+}
+
+impl<L: RawRwLock> Drop for ReadHold<L> {
+    #[inline]
+    fn drop(&mut self) {
+        // The lock may touch its word after the operation that releases it (to wake waiters). By
+        // then a compactor may have moved the last object away and retired the header.
+        let _pin = crate::reclaim::pin();
+        // SAFETY: taken once, here.
+        let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
+        // SAFETY: the guard is from this lock; the header is alive now by the promise of whoever
+        // made the hold, and the pin keeps it so until the lock is done with it.
+        unsafe { self.zspage.as_ref().lock.unlock_shared(guard) };
+    }
+}
+
+// SAFETY: a hold is the guard of a lock that any thread may use (`L: Sync`); it may be released
+// elsewhere if the guard may travel. The pointer is used only to reach the lock and plain fields.
+unsafe impl<L: RawRwLock + Sync> Send for ReadHold<L> where L::SharedGuard: Send {}
+// SAFETY: a shared hold only gives `&Zspage`, whose fields are `Sync`, and never the guard itself.
+unsafe impl<L: RawRwLock + Sync> Sync for ReadHold<L> where L::SharedGuard: Sync {}
+
+/// An exclusive hold of a zspage: no object of it is mapped. Only ever tried for, and only with
+/// the class locked.
+pub(crate) struct WriteHold<'z, L: RawRwLock> {
+    zspage: &'z Zspage<L>,
+    guard: ManuallyDrop<L::ExclusiveGuard>,
+}
+
+impl<'z, L: RawRwLock> WriteHold<'z, L> {
+    pub(crate) fn try_lock(zspage: &'z Zspage<L>) -> Option<Self> {
+        let guard = zspage.lock.try_lock_exclusive()?;
+        Some(Self {
+            zspage,
+            guard: ManuallyDrop::new(guard),
+        })
+    }
+}
+
+impl<L: RawRwLock> Drop for WriteHold<'_, L> {
+    fn drop(&mut self) {
+        // SAFETY: taken once, here.
+        let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
+        // SAFETY: the guard is from this lock, which the reference keeps alive.
+        unsafe { self.zspage.lock.unlock_exclusive(guard) };
+    }
+}
+
+impl<L> fmt::Debug for Zspage<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zspage")
+            .field("id", &self.id)
+            .field("class", &self.class)
+            .field("pages", &self.pages)
+            .finish_non_exhaustive()
+    }
+}
