@@ -154,6 +154,11 @@ impl ClassTable {
         self.serves[raw] as usize
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        let runs: usize = self.chains.iter().map(|chain| chain.runs.capacity()).sum();
+        size_of_val(&*self.serves) + size_of_val(&*self.chains) + runs * size_of::<Run>()
+    }
+
     pub(crate) fn chains(&self) -> &[Chain] {
         &self.chains
     }

@@ -115,6 +115,16 @@ impl<L> Class<L> {
             .map(|place| &self.zspages[place as usize])
     }
 
+    /// The handle of the object in a slot.
+    pub(crate) fn owner(&self, zspage: &Zspage<L>, slot: usize) -> Option<u32> {
+        let owner = self.zspages[zspage.place() as usize].owners[slot];
+        (owner != FREE).then_some(owner)
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
     /// Adds a zspage without objects.
     ///
     /// # Safety
@@ -206,9 +216,10 @@ impl<L> Class<L> {
         }
     }
 
-    /// The bytes of this structure's lists.
+    /// The bytes of the class's lists and headers.
     pub(crate) fn bytes(&self) -> usize {
         self.zspages.capacity() * size_of::<Slots<L>>()
+            + self.zspages.len() * size_of::<Zspage<L>>()
             + self.slots * size_of::<u32>()
             + self.groups.bytes()
             + self.spare_handles.capacity() * size_of::<u32>()

@@ -73,21 +73,29 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             self.free(std::mem::replace(handle, new));
             return Ok(());
         }
-        self.resize_in_class(handle, class, bytes.len());
-        self.write(handle).copy_from_slice(bytes);
+        self.overwrite(handle, class, bytes);
         Ok(())
     }
 
-    /// Sets the length of an object that stays in its slot. Its bytes beyond the old length are
-    /// whatever the slot held: the caller overwrites them before anyone can see them.
-    fn resize_in_class(&self, handle: &mut Handle, class: usize, len: usize) {
+    /// Replaces an object by one of the same class.
+    #[track_caller]
+    fn overwrite(&self, handle: &mut Handle, class: usize, bytes: &[u8]) {
         let pin = reclaim::pin();
-        let cell = self.handles.cell(handle.index(), &pin);
-        // The class lock alone suffices to change the entry: the handle is borrowed exclusively, so
-        // no reader is comparing it, and compaction looks at it with the class locked.
+        let index = handle.index();
+        let object = self.write(handle);
+        // SAFETY: the slot is as long as every object of its class, and the map gives us the only
+        // access. `bytes` cannot overlap it: a `&[u8]` into the pool borrows another object.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), object.slot().as_ptr(), bytes.len());
+        }
+        // The new length comes after the bytes, so the old contents of the slot never show.
+        let cell = self.handles.cell(index, &pin);
+        // Class after zspage is the order of a user who inserts while holding a map. The class lock
+        // keeps compaction from moving the entry; no reader compares it, as the handle is borrowed
+        // exclusively.
         let _class = self.lock_class(class);
         let entry = cell.load();
-        cell.publish(Entry::new(entry.zspage(), entry.slot(), len));
+        cell.publish(Entry::new(entry.zspage(), entry.slot(), bytes.len()));
     }
 
     /// # Safety

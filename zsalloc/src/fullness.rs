@@ -5,7 +5,7 @@
 //! "empty" and "full".
 
 /// Empty, ten groups of 10 %, full.
-const GROUPS: usize = 12;
+pub(crate) const GROUPS: usize = 12;
 const FULL: u8 = (GROUPS - 1) as u8;
 
 /// The group of a zspage with `used` of `slots` slots in use.
@@ -46,6 +46,11 @@ impl Groups {
     /// Writes a new name over the zspage at `place`.
     pub(crate) fn rename(&mut self, group: u8, place: u32, zspage: u32) {
         self.members[group as usize][place as usize] = zspage;
+    }
+
+    /// The number of members of each group.
+    pub(crate) fn counts(&self) -> [usize; GROUPS] {
+        self.members.each_ref().map(Vec::len)
     }
 
     /// The bytes of the lists.

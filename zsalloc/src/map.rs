@@ -58,6 +58,13 @@ impl<L: RawRwLock, S: PageSource> Deref for Mapped<'_, L, S> {
     }
 }
 
+impl<L: RawRwLock, S: PageSource> MappedMut<'_, L, S> {
+    /// The slot, which is as long as the class's size: the object and what is behind it.
+    pub(crate) fn slot(&self) -> NonNull<u8> {
+        self.0.bytes
+    }
+}
+
 impl<L: RawRwLock, S: PageSource> Deref for MappedMut<'_, L, S> {
     type Target = [u8];
 

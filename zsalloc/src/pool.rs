@@ -155,6 +155,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         self.classes.len()
     }
 
+    /// The bytes of the pool itself and its tables.
+    pub(crate) fn table_bytes(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(&*self.classes)
+            + self.table.bytes()
+            + self.handles.bytes()
+            + self.zspages.bytes()
+    }
+
     pub(crate) fn new_handle(&self, index: u32) -> Handle {
         Handle::new(self.id, index)
     }

@@ -1,23 +1,116 @@
-//! Counters.
+//! Counters and statistics.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
+use crate::fullness::GROUPS;
+use crate::plan::surplus;
 use crate::pool::Pool;
+use crate::zspage::ZspageInfo;
 
-/// Events since the pool was built.
+/// Events since the pool was built. All orderings are Relaxed: statistics publish nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     maps_waited: AtomicU64,
+    migrations: AtomicU64,
+    migrations_refused: AtomicU64,
+    objects_moved: AtomicU64,
 }
 
 impl Counters {
     #[cold]
     pub(crate) fn map_waited(&self) {
-        // Relaxed: a statistic.
         self.maps_waited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn migrated(&self, objects: usize) {
+        self.migrations.fetch_add(1, Ordering::Relaxed);
+        self.moved(objects);
+    }
+
+    pub(crate) fn migration_refused(&self) {
+        self.migrations_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn moved(&self, objects: usize) {
+        self.objects_moved
+            .fetch_add(objects as u64, Ordering::Relaxed);
+    }
+}
+
+/// A pool at one moment; what changes while it is counted may be counted either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Objects stored.
+    pub objects: usize,
+    /// Zspages.
+    pub zspages: usize,
+    /// Pages held: see [`Pool::resident_pages`].
+    pub resident_pages: usize,
+    /// Pages that compaction would give back: see [`Pool::freeable`].
+    pub freeable: usize,
+    /// Bytes of handle table, zspage table, headers and lists.
+    pub metadata_bytes: usize,
+    /// Maps that found their zspage locked exclusively and waited for it, so far.
+    pub maps_waited: u64,
+    /// Zspages migrated with [`Pool::migrate`], so far.
+    pub migrations: u64,
+    /// Migrations refused because an object was mapped, so far.
+    pub migrations_refused: u64,
+    /// Objects moved by migration and compaction, so far.
+    pub objects_moved: u64,
+}
+
+/// One size class: a row of the kernel's debugfs file `zsmalloc/*/classes`, which `Display` prints
+/// in the same layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClassStats {
+    /// The class's position, by size.
+    pub class: usize,
+    /// The slot size in bytes.
+    pub size: usize,
+    /// Zspages by fullness: empty, below 10 %, below 20 %, ... below 100 %, full.
+    pub zspages: [usize; GROUPS],
+    /// Slots.
+    pub obj_allocated: usize,
+    /// Objects.
+    pub obj_used: usize,
+    /// Pages.
+    pub pages_used: usize,
+    /// The length of the class's longest zspage, in pages.
+    pub pages_per_zspage: usize,
+    /// Pages that compaction would give back.
+    pub freeable: usize,
+}
+
+impl ClassStats {
+    /// The head of the table whose rows `Display` prints.
+    pub const HEADER: &'static str = " class  size       10%       20%       30%       40%       \
+        50%       60%       70%       80%       90%       99%      100% obj_allocated   obj_used \
+        pages_used pages_per_zspage freeable";
+}
+
+impl fmt::Display for ClassStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {:5} {:5}", self.class, self.size)?;
+        // Like the kernel, without the empty ones.
+        for zspages in &self.zspages[1..] {
+            write!(f, " {zspages:9}")?;
+        }
+        write!(
+            f,
+            " {:13} {:10} {:10} {:16} {:8}",
+            self.obj_allocated,
+            self.obj_used,
+            self.pages_used,
+            self.pages_per_zspage,
+            self.freeable
+        )
     }
 }
 
@@ -26,5 +119,64 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// progress, and retained free ones. In units of the pool's page size. Never waits.
     pub fn resident_pages(&self) -> usize {
         self.pages.resident()
+    }
+
+    /// Counts what the pool holds and has done. Waits for each class's mutex in turn.
+    pub fn stats(&self) -> PoolStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stats = PoolStats {
+            resident_pages: self.pages.resident(),
+            metadata_bytes: self.table_bytes(),
+            maps_waited: load(&self.counters.maps_waited),
+            migrations: load(&self.counters.migrations),
+            migrations_refused: load(&self.counters.migrations_refused),
+            objects_moved: load(&self.counters.objects_moved),
+            ..PoolStats::default()
+        };
+        for (index, chain) in self.table.chains().iter().enumerate() {
+            let class = self.lock_class(index);
+            stats.objects += class.objects();
+            stats.zspages += class.zspages().len();
+            stats.freeable += surplus(chain, &class);
+            stats.metadata_bytes += class.bytes();
+        }
+        stats
+    }
+
+    /// One row per size class, by size. Waits for each class's mutex in turn.
+    pub fn class_stats(&self) -> Vec<ClassStats> {
+        let chains = self.table.chains().iter().enumerate();
+        let row = |(index, chain): (usize, &crate::chain::Chain)| {
+            let class = self.lock_class(index);
+            ClassStats {
+                class: index,
+                size: chain.size(),
+                zspages: class.groups().counts(),
+                obj_allocated: class.slots(),
+                obj_used: class.objects(),
+                pages_used: class.pages(),
+                pages_per_zspage: chain.full().pages,
+                freeable: surplus(chain, &class),
+            }
+        };
+        chains.map(row).collect()
+    }
+
+    /// The zspages of the pool, class by class. The list is made at the call, waiting for each
+    /// class's mutex in turn; a zspage may be gone when it is used.
+    pub fn zspages(&self) -> impl Iterator<Item = ZspageInfo> + use<L, S> {
+        let mut list = Vec::new();
+        for (index, chain) in self.table.chains().iter().enumerate() {
+            let class = self.lock_class(index);
+            list.extend(class.zspages().iter().map(|slots| ZspageInfo {
+                id: slots.zspage().id(),
+                size: chain.size(),
+                pages: slots.zspage().pages(),
+                slots: slots.slots(),
+                used: slots.used(),
+                mapped: slots.zspage().lock.is_locked(),
+            }));
+        }
+        list.into_iter()
     }
 }

@@ -1,0 +1,306 @@
+//! Compaction: moving objects out of sparse zspages until a class has no more pages than its
+//! objects need.
+//!
+//! A class is planned as a whole and then compacted one source at a time, each under one hold of
+//! the class lock, so insertions and frees get their turn in between. The plan is only a choice of
+//! sources and destinations: every step checks again what it finds, so a plan that has become stale
+//! costs pages, never an object.
+//!
+//! Unlike zsmalloc, which gives up a class at the first source that is read-locked, a busy zspage is
+//! no source but the first choice as a *destination*: its pages cannot be gained now anyway, and
+//! filling its free slots disturbs nobody.
+
+use std::collections::HashSet;
+
+use lock_api::RawRwLock;
+
+use crate::backend::PageSource;
+use crate::chain::Run;
+use crate::class::{Class, Slots};
+use crate::handle_table::Entry;
+use crate::plan::{Plan, plan, surplus};
+use crate::pool::{ClassGuard, Pool};
+use crate::reclaim::{self, Pin};
+use crate::report::{ClassCompaction, CompactReport};
+use crate::zspage::{WriteHold, Zspage, ZspageId};
+
+/// What became of one source.
+enum Step {
+    /// Its objects moved and its pages went back.
+    Emptied,
+    /// An object of it is mapped.
+    Busy,
+    /// It is gone, or another compaction is filling it.
+    Gone,
+    /// The destinations have too few free slots.
+    NoRoom,
+}
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Moves objects together and returns the pages gained: [`freeable`](Self::freeable) of them if
+    /// nothing is mapped and nobody else uses the pool.
+    ///
+    /// Never waits for a map. Zspages with mapped objects stay; the report says how many. The mutex
+    /// of a class is held for the time of emptying one zspage at a time.
+    ///
+    /// ```
+    /// let pool = zsalloc::Pool::new();
+    /// let mut handles: Vec<_> = (0..1000).map(|_| pool.alloc(100)).collect::<Result<_, _>>()?;
+    /// for handle in handles.drain(..900) {
+    ///     pool.free(handle);
+    /// }
+    /// let (before, freeable) = (pool.resident_pages(), pool.freeable());
+    /// assert_eq!(pool.compact().pages_freed, freeable);
+    /// assert_eq!(pool.resident_pages(), before - freeable);
+    /// # handles.into_iter().for_each(|handle| pool.free(handle));
+    /// # Ok::<(), zsalloc::AllocError>(())
+    /// ```
+    ///
+    /// When the page source fails half-way, compaction of that class ends; every object stays
+    /// readable.
+    #[track_caller]
+    pub fn compact(&self) -> CompactReport {
+        let mut report = CompactReport::default();
+        for class in 0..self.class_count() {
+            report.add(self.compact_class(class));
+        }
+        report
+    }
+
+    #[track_caller]
+    fn compact_class(&self, class: usize) -> ClassCompaction {
+        let chain = self.table.chain(class);
+        let mut report = ClassCompaction::new(chain.size());
+        let mut busy = HashSet::new();
+        loop {
+            // Once the page source has failed, do what the zspages at hand allow.
+            let may_grow = !report.source_failed;
+            let plan = plan(chain, &self.lock_class(class), &mut busy, may_grow);
+            let Some(plan) = plan else { break };
+            let found_busy = busy.len();
+            self.carry_out(class, plan, &mut busy, &mut report);
+            // A source that turned out to be busy is a destination of the next plan. Each round but
+            // the last finds a busy one or the first failure, so this ends.
+            if busy.len() == found_busy && may_grow != report.source_failed {
+                break;
+            }
+        }
+        self.counters.moved(report.objects_moved);
+        report.zspages_mapped = busy.len();
+        report.pages_left = surplus(chain, &self.lock_class(class));
+        report
+    }
+
+    #[track_caller]
+    fn carry_out(
+        &self,
+        class: usize,
+        plan: Plan,
+        busy: &mut HashSet<ZspageId>,
+        report: &mut ClassCompaction,
+    ) {
+        self.prepare(&plan.sources);
+        let mut destinations = Destinations {
+            ids: plan.destinations,
+            next: 0,
+        };
+        let mut new = plan.new.into_iter();
+        let mut isolated = Vec::new();
+        'sources: for source in plan.sources {
+            loop {
+                match self.empty_zspage(source, &mut destinations, report) {
+                    Step::Emptied | Step::Gone => break,
+                    Step::Busy => {
+                        busy.insert(source);
+                        break;
+                    }
+                    Step::NoRoom => {
+                        // No more planned: others filled the destinations meanwhile.
+                        let Some(run) = new.next() else {
+                            break 'sources;
+                        };
+                        match self.add_isolated(class, run) {
+                            Some(id) => {
+                                destinations.ids.push(id);
+                                isolated.push(id);
+                                report.pages_added += run.pages;
+                            }
+                            None => {
+                                report.source_failed = true;
+                                break 'sources;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        for id in isolated {
+            self.end_isolation(class, id, report);
+        }
+    }
+
+    /// Tells the lock type which locks are about to be tried.
+    fn prepare(&self, sources: &[ZspageId]) {
+        if let Some(prepare) = self.prepare_exclusive {
+            let pin = reclaim::pin();
+            let headers = sources.iter().filter_map(|&id| self.find(id, &pin));
+            let locks: Vec<&L> = headers.map(|zspage| &zspage.lock).collect();
+            prepare(&locks);
+        }
+    }
+
+    /// Moves all objects of a zspage to the destinations and gives its pages back.
+    #[track_caller]
+    fn empty_zspage(
+        &self,
+        source: ZspageId,
+        destinations: &mut Destinations,
+        report: &mut ClassCompaction,
+    ) -> Step {
+        let pin = reclaim::pin();
+        let Some(zspage) = self.find(source, &pin) else {
+            return Step::Gone;
+        };
+        let mut class = self.lock_class(zspage.class());
+        let Some(slots) = class.get(zspage).filter(|slots| !slots.isolated) else {
+            return Step::Gone;
+        };
+        let objects = slots.used();
+        if !destinations.have_room(self, &class, objects, &pin) {
+            return Step::NoRoom;
+        }
+        let Some(hold) = WriteHold::try_lock(zspage) else {
+            return Step::Busy;
+        };
+        for slot in 0..class.get(zspage).map_or(0, Slots::slots) {
+            if let Some(owner) = class.owner(zspage, slot) {
+                let to = destinations.first_with_room(self, &class, &pin);
+                self.move_object(&mut class, (zspage, slot), to, owner, &pin);
+            }
+        }
+        let header = class.remove(zspage);
+        // Readers that wait for this zspage find their entries changed and go where they point.
+        drop(hold);
+        drop(class);
+        report.pages_removed += zspage.pages();
+        report.objects_moved += objects;
+        // SAFETY: removed from its class just now, by us, empty, and the exclusive lock released.
+        unsafe { self.retire_zspage(header, &pin) };
+        Step::Emptied
+    }
+
+    /// Moves one object. With the class and the source (exclusively) locked.
+    fn move_object(
+        &self,
+        class: &mut ClassGuard<'_, L>,
+        (source, slot): (&Zspage<L>, usize),
+        destination: &Zspage<L>,
+        owner: u32,
+        pin: &Pin,
+    ) {
+        let cell = self.handles.cell(owner, pin);
+        let len = cell.load().len();
+        let to = class.take_slot(destination, owner);
+        // SAFETY: both slots are at least `len` long and in different zspages. The object is not
+        // mapped, as its zspage is locked exclusively. The other slot was free, so no reference
+        // goes there, even if its neighbours are mapped.
+        unsafe {
+            let (from, to) = (source.slot(slot), destination.slot(to));
+            from.copy_to_nonoverlapping(to, len);
+        }
+        // After the copy: a reader that sees the entry sees the bytes.
+        cell.publish(Entry::new(destination.id().index, to, len));
+        class.put_slot(source, slot);
+    }
+
+    /// Makes a zspage to move objects to. Should its objects be freed meanwhile, it stays until
+    /// `end_isolation`: whoever isolates a zspage retires it.
+    fn add_isolated(&self, class: usize, run: Run) -> Option<ZspageId> {
+        let pin = reclaim::pin();
+        let header = self.new_zspage(class, run, &pin).ok()?;
+        // SAFETY: alive: nobody else knows it.
+        let id = unsafe { header.as_ref() }.id();
+        // SAFETY: a new header of this class; it is removed before it is retired.
+        unsafe { self.lock_class(class).add(header, run.slots, true) };
+        Some(id)
+    }
+
+    fn end_isolation(&self, class: usize, id: ZspageId, report: &mut ClassCompaction) {
+        let pin = reclaim::pin();
+        let Some(zspage) = self.find(id, &pin) else {
+            return;
+        };
+        let mut class = self.lock_class(class);
+        // It is still in the class: nobody else retires an isolated zspage.
+        class.set_isolated(zspage, false);
+        let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
+        let retired = empty.then(|| class.remove(zspage));
+        drop(class);
+        if let Some(header) = retired {
+            report.pages_removed += zspage.pages();
+            // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
+            // only with the class locked, so nobody holds it.
+            unsafe { self.retire_zspage(header, &pin) };
+        }
+    }
+
+    /// The pages that [`compact`](Self::compact) would give back now if nothing were mapped. Waits
+    /// for each class's mutex in turn.
+    pub fn freeable(&self) -> usize {
+        let chains = self.table.chains().iter().enumerate();
+        chains
+            .map(|(class, chain)| surplus(chain, &self.lock_class(class)))
+            .sum()
+    }
+}
+
+/// The zspages that objects move to, in order of preference.
+struct Destinations {
+    ids: Vec<ZspageId>,
+    /// Those before are full or gone.
+    next: usize,
+}
+
+impl Destinations {
+    /// Whether they have at least `wanted` free slots.
+    fn have_room<L: RawRwLock, S: PageSource>(
+        &self,
+        pool: &Pool<L, S>,
+        class: &Class<L>,
+        wanted: usize,
+        pin: &Pin,
+    ) -> bool {
+        let mut room = 0;
+        self.ids[self.next..].iter().any(|&id| {
+            room += free_slots(pool, class, id, pin).map_or(0, |(_, free)| free);
+            room >= wanted
+        })
+    }
+
+    /// The first with a free slot; `have_room` has shown, under the same hold of the class lock,
+    /// that there is one.
+    fn first_with_room<'p, L: RawRwLock, S: PageSource>(
+        &mut self,
+        pool: &Pool<L, S>,
+        class: &Class<L>,
+        pin: &'p Pin,
+    ) -> &'p Zspage<L> {
+        loop {
+            match free_slots(pool, class, self.ids[self.next], pin) {
+                Some((zspage, 1..)) => return zspage,
+                _ => self.next += 1,
+            }
+        }
+    }
+}
+
+fn free_slots<'p, L: RawRwLock, S: PageSource>(
+    pool: &Pool<L, S>,
+    class: &Class<L>,
+    id: ZspageId,
+    pin: &'p Pin,
+) -> Option<(&'p Zspage<L>, usize)> {
+    let zspage = pool.find(id, pin)?;
+    let slots = class.get(zspage)?;
+    Some((zspage, slots.slots() - slots.used()))
+}

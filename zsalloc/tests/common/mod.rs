@@ -1,0 +1,50 @@
+//! What several tests share.
+#![allow(dead_code, reason = "each test crate uses a part")]
+
+/// xorshift64*: small, seeded, and good enough to pick sizes and victims.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+/// Bytes that any part of another object, or a torn copy, would contradict: the first eight name
+/// the object, the rest follow from them.
+pub(crate) fn fill(object: &mut [u8], name: u64) {
+    let mut random = Random::new(name);
+    let head = object.len().min(8);
+    object[..head].copy_from_slice(&name.to_le_bytes()[..head]);
+    for byte in &mut object[head..] {
+        *byte = random.next() as u8;
+    }
+}
+
+pub(crate) fn object(len: usize, name: u64) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    fill(&mut bytes, name);
+    bytes
+}
+
+/// Whether `object` is exactly what `fill` made of some name.
+pub(crate) fn is_intact(object: &[u8]) -> bool {
+    let mut name = [0; 8];
+    let head = object.len().min(8);
+    name[..head].copy_from_slice(&object[..head]);
+    let mut random = Random::new(u64::from_le_bytes(name));
+    object[head..]
+        .iter()
+        .all(|&byte| byte == random.next() as u8)
+}

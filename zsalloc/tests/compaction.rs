@@ -1,0 +1,231 @@
+//! Compaction, its target, and its report.
+
+mod common;
+
+use common::{Random, is_intact, object};
+use zsalloc::{ClassPolicy, Failing, Handle, Heap, MigrateError, Pool};
+
+const POLICIES: [ClassPolicy; 4] = [
+    ClassPolicy::Zsmalloc { chain_size: 8 },
+    ClassPolicy::Zsmalloc { chain_size: 16 },
+    ClassPolicy::Adaptive { max_pages: 16 },
+    ClassPolicy::Adaptive { max_pages: 5 },
+];
+
+fn pool(policy: ClassPolicy) -> Pool {
+    Pool::builder().classes(policy).build().unwrap()
+}
+
+/// Objects of random lengths of which a random half is freed.
+fn half_freed(pool: &Pool, count: u64, seed: u64) -> Vec<Handle> {
+    let mut random = Random::new(seed);
+    let mut handles: Vec<Handle> = (0..count)
+        .map(|name| pool.insert(&object(1 + random.below(4096), name)).unwrap())
+        .collect();
+    for _ in 0..count / 2 {
+        let victim = random.below(handles.len());
+        pool.free(handles.swap_remove(victim));
+    }
+    handles
+}
+
+#[test]
+fn compaction_frees_exactly_what_freeable_says() {
+    for policy in POLICIES {
+        for seed in 0..4 {
+            let pool = pool(policy);
+            let handles = half_freed(&pool, 2000, seed);
+            let (before, freeable) = (pool.resident_pages(), pool.freeable());
+            let report = pool.compact();
+            assert!(freeable > 0 && report.objects_moved > 0);
+            assert_eq!(report.pages_freed, freeable, "{policy:?}");
+            assert_eq!(pool.resident_pages(), before - freeable);
+            assert_eq!(pool.freeable(), 0);
+            assert_eq!(pool.compact().objects_moved, 0);
+            assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+        }
+    }
+}
+
+#[test]
+fn freeable_is_the_kernels_formula_under_the_kernels_classes() {
+    let pool = pool(ClassPolicy::Zsmalloc { chain_size: 8 });
+    let _handles = half_freed(&pool, 3000, 1);
+    let mut sum = 0;
+    for class in pool
+        .class_stats()
+        .iter()
+        .filter(|class| class.obj_allocated > 0)
+    {
+        let zspages: usize = class.zspages.iter().sum();
+        let slots = class.obj_allocated / zspages;
+        let freeable = (class.obj_allocated - class.obj_used) / slots * class.pages_per_zspage;
+        assert_eq!(class.freeable, freeable);
+        sum += freeable;
+    }
+    assert_eq!(pool.freeable(), sum);
+}
+
+/// The pages that could be freed from a layout when mapped zspages are destinations only; all
+/// zspages of a class have the same length.
+fn optimum(pool: &Pool) -> usize {
+    let mut optimum = 0;
+    for class in pool.class_stats() {
+        let zspages: Vec<_> = pool.zspages().filter(|z| z.size == class.size).collect();
+        let Some(first) = zspages.first() else {
+            continue;
+        };
+        let mapped = zspages.iter().filter(|z| z.mapped).count();
+        let needed = class.obj_used.div_ceil(first.slots).max(mapped);
+        optimum += (zspages.len() - needed) * first.pages;
+    }
+    optimum
+}
+
+#[test]
+fn mapped_zspages_are_destinations_and_cost_only_themselves() {
+    for mapped in [1, 10, 100, 1000] {
+        let pool = pool(ClassPolicy::Zsmalloc { chain_size: 8 });
+        let mut random = Random::new(mapped);
+        let mut handles = half_freed(&pool, 8000, mapped);
+        for i in 0..handles.len() {
+            let j = random.below(i + 1);
+            handles.swap(i, j);
+        }
+        let maps: Vec<_> = handles[..mapped as usize]
+            .iter()
+            .map(|h| pool.read(h))
+            .collect();
+        let optimum = optimum(&pool);
+        let report = pool.compact();
+        assert_eq!(report.pages_freed, optimum, "{mapped} objects mapped");
+        // What stayed is what the report says stayed, and it says why.
+        let left: usize = report.classes.iter().map(|class| class.pages_left).sum();
+        assert_eq!(left, pool.freeable());
+        assert!(
+            report
+                .classes
+                .iter()
+                .all(|class| class.pages_left == 0 || class.zspages_mapped > 0)
+        );
+        assert!(maps.iter().all(|map| is_intact(map)));
+        drop(maps);
+        assert_eq!(pool.compact().pages_freed, left);
+        assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+    }
+}
+
+#[test]
+fn an_object_never_moves_while_it_is_mapped() {
+    for policy in POLICIES {
+        let pool = pool(policy);
+        let handles = half_freed(&pool, 500, 3);
+        let map = pool.read(&handles[0]);
+        let address = map.as_ptr();
+        pool.compact();
+        for zspage in pool.zspages() {
+            match pool.migrate(zspage.id) {
+                Ok(()) => assert!(!zspage.mapped),
+                Err(error) => assert!(error == MigrateError::Busy && zspage.mapped),
+            }
+        }
+        assert_eq!(map.as_ptr(), address);
+        assert!(is_intact(&map));
+        assert_eq!(pool.stats().migrations_refused, 1);
+        drop(map);
+        let zspages: Vec<_> = pool.zspages().collect();
+        assert!(zspages.iter().all(|zspage| pool.migrate(zspage.id).is_ok()));
+        assert_ne!(pool.read(&handles[0]).as_ptr(), address);
+        assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+    }
+}
+
+#[test]
+fn ids_of_retired_zspages_are_gone_for_good() {
+    let pool = Pool::new();
+    let mut gone = Vec::new();
+    for round in 0..200 {
+        let handle = pool.insert(&object(2000, round)).unwrap();
+        gone.push(pool.zspages().next().unwrap().id);
+        pool.free(handle);
+    }
+    let _alive = pool.insert(b"alive").unwrap();
+    assert!(
+        gone.iter()
+            .all(|&id| pool.migrate(id) == Err(MigrateError::Gone))
+    );
+}
+
+/// Runs a scenario with compaction and migration in which allocation number `n` fails, and all
+/// later ones if `all`. Returns false when the scenario makes fewer allocations.
+fn survives_failure(policy: ClassPolicy, n: u64, all: bool) -> bool {
+    let source = std::sync::Arc::new(Failing::new(Heap::new()));
+    let pool = Pool::builder()
+        .classes(policy)
+        .backend(source.clone())
+        .build()
+        .unwrap();
+    if all {
+        source.fail_from(n);
+    } else {
+        source.fail_at(n);
+    }
+    let mut random = Random::new(9);
+    let mut handles = Vec::new();
+    for name in 0..200 {
+        let bytes = object(1 + random.below(10) * 320, name);
+        if let Ok(handle) = pool.insert(&bytes) {
+            handles.push((handle, bytes));
+        }
+        if random.below(3) == 0 && !handles.is_empty() {
+            let victim = random.below(handles.len());
+            pool.free(handles.swap_remove(victim).0);
+        }
+        if name % 50 == 49 {
+            for zspage in pool.zspages() {
+                assert_ne!(pool.migrate(zspage.id), Err(MigrateError::Busy));
+            }
+            pool.compact();
+        }
+        if random.below(4) == 0 && !handles.is_empty() {
+            let (handle, old) = &mut handles[0];
+            let bytes = object(1 + random.below(10) * 320, name + 1000);
+            if pool.replace(handle, &bytes).is_ok() {
+                *old = bytes;
+            }
+        }
+        assert!(
+            handles
+                .iter()
+                .all(|(handle, bytes)| *pool.read(handle) == **bytes)
+        );
+    }
+    let pages: usize = pool.zspages().map(|zspage| zspage.pages).sum();
+    assert_eq!(pool.resident_pages(), pages, "a failure leaked pages");
+    source.never_fail();
+    assert_eq!(pool.compact().pages_freed, pages - pool.resident_pages());
+    assert_eq!(pool.freeable(), 0);
+    assert!(
+        handles
+            .iter()
+            .all(|(handle, bytes)| *pool.read(handle) == **bytes)
+    );
+    handles
+        .into_iter()
+        .for_each(|(handle, _)| pool.free(handle));
+    assert_eq!(pool.resident_pages(), 0);
+    source.calls() > n
+}
+
+#[test]
+fn nothing_is_lost_when_the_source_fails_at_any_call() {
+    for policy in [POLICIES[0], POLICIES[2]] {
+        for all in [false, true] {
+            let mut n = 0;
+            while survives_failure(policy, n, all) {
+                n += 1;
+            }
+            assert!(n > 50, "the scenario allocates often: {n}");
+        }
+    }
+}
