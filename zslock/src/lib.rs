@@ -1,1 +1,71 @@
-//! Placeholder.
+//! A 4-byte preemptible reader-writer lock behind [`lock_api`].
+//!
+//! In 2025 the Linux kernel's zsmalloc allocator got a lock with unusual needs. A *zspage*, a chain of pages full of
+//! compressed objects, is read-locked while one of its objects is mapped, and its readers may sleep; migration and compaction
+//! write-lock it, keep new maps out, and only ever *try*. [`ZsLock`] is that lock for user space, made from one 32-bit word:
+//!
+//! ```
+//! use zslock::ZsLock;
+//!
+//! let zspage = ZsLock::new(vec![0_u8; 4096]);
+//!
+//! let map = zspage.read(); // may be held while sleeping, and sent to another thread
+//! assert!(zspage.try_write().is_none()); // migration: busy, look elsewhere
+//! drop(map);
+//!
+//! let mut pages = zspage.try_write().expect("not mapped"); // new maps wait from here ...
+//! pages.fill(1);
+//! drop(pages); // ... to here
+//! assert_eq!(zspage.read()[0], 1);
+//! ```
+//!
+//! # The contract
+//!
+//! 1. Writers wait for readers and writers. Readers wait only for a writer that *holds* the lock, never for one that waits: a
+//!    nested `read()` cannot deadlock, and a new reader never waits for an old one.
+//! 2. A write section is short and does not sleep. The write guard is not `Send`.
+//! 3. `try_write`, `try_read` and `try_upgrade` never wait, never spin, and store nothing when they fail.
+//! 4. A reader may sleep, await or be preempted while it holds the lock; its guard is `Send` and may be released elsewhere.
+//! 5. A thread that waits spins for a short bounded time and then parks.
+//! 6. The lock is 4 bytes; `ZsLock<u32>` is 8. Waiting threads are kept in parking_lot_core's table.
+//! 7. More than 2<sup>25</sup> - 1 read guards of one lock at a time are a panic, before the word is corrupted. A panic
+//!    while a guard is held releases it; there is no poisoning. A zero or past timeout tries once.
+//! 8. When threads wait, an unlock may touch the word *after* the step that releases it. Memory that is freed as soon
+//!    as its lock is free must therefore be protected (zsalloc pins a crossbeam epoch around the unlock). A lock behind a
+//!    reference or an `Arc` that the guard borrows is always safe.
+//!
+//! [`GatedZsLock`] is the same code under the ordinary policy: a waiting writer closes the gate to new readers.
+//!
+//! # Features
+//!
+//! | feature | default | effect |
+//! |---|---|---|
+//! | `std` | yes | waiting threads park, with a deadline if they like; without it the crate is `no_std` and waiting is spinning |
+//! | `debug-lockdep` | no | every lock carries a map and every acquisition is validated: see [`lockdep`] |
+//! | `arc_lock` | no | guards that keep their lock alive through an `Arc` |
+//! | `serde` | no | (de)serializes the value behind a lock |
+//!
+//! No feature changes which guards are `Send` or `Sync`. Only `debug-lockdep` changes a size.
+//!
+//! Sources: the LKML series "zsmalloc: make zspage lock preemptible" (S. Senozhatsky, February 2025) and `mm/zsmalloc.c`;
+//! the parking by [parking_lot_core](https://docs.rs/parking_lot_core).
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+mod alias;
+mod api;
+mod dep_map;
+mod order;
+mod park;
+mod primitive;
+mod raw;
+mod slow;
+mod spin;
+mod state;
+
+pub use alias::*;
+pub use api::{ReadToken, UpgradableToken, WriteToken};
+pub use dep_map::lockdep;
+pub use dep_map::lockdep::lock_class_key;
+pub use lock_api;
+pub use raw::{RawGatedZsLock, RawPolicyLock, RawZsLock};

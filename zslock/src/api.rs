@@ -1,0 +1,398 @@
+//! The lock as lock_api sees it: every raw rwlock trait, and the state that guards carry.
+
+use core::marker::PhantomData;
+
+use lock_api::{
+    GuardNoSend, RawRwLock, RawRwLockDowngrade, RawRwLockFair, RawRwLockUpgrade,
+    RawRwLockUpgradeDowngrade, RawRwLockUpgradeFair,
+};
+
+use crate::dep_map::Held;
+use crate::lockdep::{Attempt, Mode};
+use crate::raw::{RawPolicyLock, too_many_readers};
+
+/// What a read guard carries: nothing, or under `debug-lockdep` the validator's token. `Send`: a read lock may be released
+/// on another thread.
+#[derive(Debug)]
+pub struct ReadToken(Held);
+
+/// What an upgradable guard carries; like [`ReadToken`].
+#[derive(Debug)]
+pub struct UpgradableToken(Held);
+
+/// What a write guard carries; like [`ReadToken`], but not `Send`: a write section ends soon, on its own thread.
+#[derive(Debug)]
+pub struct WriteToken(Held, PhantomData<GuardNoSend>);
+
+impl WriteToken {
+    #[inline]
+    const fn new(held: Held) -> Self {
+        Self(held, PhantomData)
+    }
+}
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    /// How readers wait: the plain lock's only for holders, the gated lock's also for a writer that waits.
+    const READ: Mode = if GATED {
+        Mode::Shared
+    } else {
+        Mode::SharedRecursive
+    };
+    const UPGRADABLE: Mode = if GATED {
+        Mode::Upgradable
+    } else {
+        Mode::UpgradableRecursive
+    };
+
+    /// Validates an upgrade. If the validator panics, the upgradable lock is released, as lock_api demands.
+    #[inline]
+    #[track_caller]
+    fn begin_upgrade(&self, token: UpgradableToken, attempt: Attempt) -> UpgradableToken {
+        let mut unwinding = ReleaseOnUnwind {
+            lock: self,
+            token: Some(token),
+        };
+        if let Some(token) = &mut unwinding.token {
+            self.dep.upgrade(&mut token.0, attempt);
+        }
+        unwinding.token.take().expect("put there above")
+    }
+
+    #[inline]
+    fn upgraded(&self, token: UpgradableToken) -> WriteToken {
+        WriteToken::new(token.0)
+    }
+
+    #[inline]
+    fn not_upgraded(&self, mut token: UpgradableToken) -> UpgradableToken {
+        self.dep.set_mode(&mut token.0, Self::UPGRADABLE);
+        token
+    }
+}
+
+struct ReleaseOnUnwind<'a, const GATED: bool> {
+    lock: &'a RawPolicyLock<GATED>,
+    token: Option<UpgradableToken>,
+}
+
+impl<const GATED: bool> Drop for ReleaseOnUnwind<'_, GATED> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            self.lock.dep.release(token.0);
+            self.lock.upgradable_unlock(false);
+        }
+    }
+}
+
+// SAFETY: the invariants of `state` give either readers (and one upgradable reader among them) or one writer;
+// every step that takes access acquires and every step that gives it up releases, as `order` lists. The guard state is
+// only the validator's token, so forgetting it is safe; an operation that panics (too many readers, a report of the
+// validator) either has not taken the lock or has released the acquisition that it consumed.
+unsafe impl<const GATED: bool> RawRwLock for RawPolicyLock<GATED> {
+    #[cfg(not(zslock_loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "lock_api's way to make locks"
+    )]
+    const INIT: Self = Self::new();
+    #[cfg(zslock_loom)]
+    const INIT: Self = panic!(
+        "loom's atomics have no const constructor: use RwLock::from_raw(RawZsLock::new(), value)"
+    );
+
+    type SharedGuard = ReadToken;
+    type ExclusiveGuard = WriteToken;
+
+    #[inline]
+    #[track_caller]
+    fn lock_shared(&self) -> ReadToken {
+        let pending = self.dep.acquire(Self::READ, Attempt::Block);
+        self.read();
+        ReadToken(pending.acquired())
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_shared(&self) -> Option<ReadToken> {
+        let pending = self.dep.acquire(Self::READ, Attempt::Try);
+        self.try_read().then(|| ReadToken(pending.acquired()))
+    }
+
+    #[inline]
+    unsafe fn unlock_shared(&self, guard: ReadToken) {
+        self.dep.release(guard.0);
+        self.read_unlock(false);
+    }
+
+    #[inline]
+    #[track_caller]
+    fn lock_exclusive(&self) -> WriteToken {
+        let pending = self.dep.acquire(Mode::Exclusive, Attempt::Block);
+        if !self.write_uncontended() {
+            self.write_until(None);
+        }
+        WriteToken::new(pending.acquired())
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_exclusive(&self) -> Option<WriteToken> {
+        let pending = self.dep.acquire(Mode::Exclusive, Attempt::Try);
+        self.try_write()
+            .then(|| WriteToken::new(pending.acquired()))
+    }
+
+    #[inline]
+    unsafe fn unlock_exclusive(&self, guard: WriteToken) {
+        self.dep.release(guard.0);
+        self.write_unlock(false);
+    }
+
+    #[inline]
+    fn is_locked(&self) -> bool {
+        self.is_locked_by_any()
+    }
+
+    #[inline]
+    fn is_locked_exclusive(&self) -> bool {
+        self.is_locked_by_writer()
+    }
+}
+
+// SAFETY: as for `RawRwLock`; a fair unlock gives up the lock by the same step.
+unsafe impl<const GATED: bool> RawRwLockFair for RawPolicyLock<GATED> {
+    #[inline]
+    unsafe fn unlock_shared_fair(&self, guard: ReadToken) {
+        self.dep.release(guard.0);
+        self.read_unlock(true);
+    }
+
+    #[inline]
+    unsafe fn unlock_exclusive_fair(&self, guard: WriteToken) {
+        self.dep.release(guard.0);
+        self.write_unlock(true);
+    }
+}
+
+// SAFETY: as for `RawRwLock`; one read-modify-write with Release turns the writer into a reader, so no writer comes between.
+unsafe impl<const GATED: bool> RawRwLockDowngrade for RawPolicyLock<GATED> {
+    #[inline]
+    unsafe fn downgrade(&self, guard: WriteToken) -> ReadToken {
+        let mut held = guard.0;
+        self.dep.set_mode(&mut held, Self::READ);
+        self.downgrade_to_read();
+        ReadToken(held)
+    }
+}
+
+// SAFETY: as for `RawRwLock`; at most one upgradable holder exists, for it is one bit set by compare-exchange, and it
+// becomes the writer by a compare-exchange that finds no reader (gated: or that closes the gate and then waits for them).
+unsafe impl<const GATED: bool> RawRwLockUpgrade for RawPolicyLock<GATED> {
+    type UpgradableGuard = UpgradableToken;
+
+    #[inline]
+    #[track_caller]
+    fn lock_upgradable(&self) -> UpgradableToken {
+        let pending = self.dep.acquire(Self::UPGRADABLE, Attempt::Block);
+        if !self.try_upgradable() {
+            self.upgradable_until(None);
+        }
+        UpgradableToken(pending.acquired())
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_upgradable(&self) -> Option<UpgradableToken> {
+        let pending = self.dep.acquire(Self::UPGRADABLE, Attempt::Try);
+        self.try_upgradable()
+            .then(|| UpgradableToken(pending.acquired()))
+    }
+
+    #[inline]
+    unsafe fn unlock_upgradable(&self, guard: UpgradableToken) {
+        self.dep.release(guard.0);
+        self.upgradable_unlock(false);
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn upgrade(&self, guard: UpgradableToken) -> WriteToken {
+        let token = self.begin_upgrade(guard, Attempt::Block);
+        if !self.try_upgrade_now() {
+            self.upgrade_until(None);
+        }
+        self.upgraded(token)
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn try_upgrade(&self, guard: UpgradableToken) -> Result<WriteToken, UpgradableToken> {
+        let token = self.begin_upgrade(guard, Attempt::Try);
+        if self.try_upgrade_now() {
+            Ok(self.upgraded(token))
+        } else {
+            Err(self.not_upgraded(token))
+        }
+    }
+}
+
+// SAFETY: as for `RawRwLock`; a fair unlock gives up the lock by the same step.
+unsafe impl<const GATED: bool> RawRwLockUpgradeFair for RawPolicyLock<GATED> {
+    #[inline]
+    unsafe fn unlock_upgradable_fair(&self, guard: UpgradableToken) {
+        self.dep.release(guard.0);
+        self.upgradable_unlock(true);
+    }
+}
+
+// SAFETY: as for `RawRwLock`; each conversion is one read-modify-write. Where write access ends it is a Release.
+unsafe impl<const GATED: bool> RawRwLockUpgradeDowngrade for RawPolicyLock<GATED> {
+    #[inline]
+    #[track_caller]
+    unsafe fn downgrade_upgradable(&self, guard: UpgradableToken) -> ReadToken {
+        let mut held = guard.0;
+        if !self.upgradable_to_read() {
+            self.dep.release(held);
+            too_many_readers();
+        }
+        self.dep.set_mode(&mut held, Self::READ);
+        ReadToken(held)
+    }
+
+    #[inline]
+    unsafe fn downgrade_to_upgradable(&self, guard: WriteToken) -> UpgradableToken {
+        let mut held = guard.0;
+        self.dep.set_mode(&mut held, Self::UPGRADABLE);
+        self.downgrade_to_upgradable_reader();
+        UpgradableToken(held)
+    }
+}
+
+#[cfg(feature = "std")]
+mod timed {
+    //! The two traits that need a clock.
+
+    use std::time::{Duration, Instant};
+
+    use lock_api::{RawRwLockTimed, RawRwLockUpgradeTimed};
+
+    use super::*;
+
+    /// `None`, for ever, if the duration reaches beyond what an `Instant` can hold.
+    fn after(timeout: Duration) -> Option<Instant> {
+        Instant::now().checked_add(timeout)
+    }
+
+    /// Whether there is any time to wait. Asked after the first try failed.
+    fn is_ahead(deadline: Option<Instant>) -> bool {
+        deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    impl<const GATED: bool> RawPolicyLock<GATED> {
+        #[inline]
+        #[track_caller]
+        fn read_by(&self, deadline: Option<Instant>) -> Option<ReadToken> {
+            let pending = self.dep.acquire(Self::READ, Attempt::Timed);
+            let locked = self.try_read() || is_ahead(deadline) && self.read_until(deadline);
+            locked.then(|| ReadToken(pending.acquired()))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn write_by(&self, deadline: Option<Instant>) -> Option<WriteToken> {
+            let pending = self.dep.acquire(Mode::Exclusive, Attempt::Timed);
+            let locked = self.try_write() || is_ahead(deadline) && self.write_until(deadline);
+            locked.then(|| WriteToken::new(pending.acquired()))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn upgradable_by(&self, deadline: Option<Instant>) -> Option<UpgradableToken> {
+            let pending = self.dep.acquire(Self::UPGRADABLE, Attempt::Timed);
+            let locked =
+                self.try_upgradable() || is_ahead(deadline) && self.upgradable_until(deadline);
+            locked.then(|| UpgradableToken(pending.acquired()))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn upgrade_by(
+            &self,
+            guard: UpgradableToken,
+            deadline: Option<Instant>,
+        ) -> Result<WriteToken, UpgradableToken> {
+            let token = self.begin_upgrade(guard, Attempt::Timed);
+            if self.try_upgrade_now() || is_ahead(deadline) && self.upgrade_until(deadline) {
+                Ok(self.upgraded(token))
+            } else {
+                Err(self.not_upgraded(token))
+            }
+        }
+    }
+
+    // SAFETY: as for `RawRwLock`; a deadline that passes leaves the lock as if this thread had never come.
+    unsafe impl<const GATED: bool> RawRwLockTimed for RawPolicyLock<GATED> {
+        type Duration = Duration;
+        type Instant = Instant;
+
+        #[inline]
+        #[track_caller]
+        fn try_lock_shared_for(&self, timeout: Duration) -> Option<ReadToken> {
+            self.read_by(after(timeout))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn try_lock_shared_until(&self, timeout: Instant) -> Option<ReadToken> {
+            self.read_by(Some(timeout))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn try_lock_exclusive_for(&self, timeout: Duration) -> Option<WriteToken> {
+            self.write_by(after(timeout))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn try_lock_exclusive_until(&self, timeout: Instant) -> Option<WriteToken> {
+            self.write_by(Some(timeout))
+        }
+    }
+
+    // SAFETY: as for `RawRwLockTimed`; an upgrade whose deadline passes leaves the caller its upgradable lock.
+    unsafe impl<const GATED: bool> RawRwLockUpgradeTimed for RawPolicyLock<GATED> {
+        #[inline]
+        #[track_caller]
+        fn try_lock_upgradable_for(&self, timeout: Duration) -> Option<UpgradableToken> {
+            self.upgradable_by(after(timeout))
+        }
+
+        #[inline]
+        #[track_caller]
+        fn try_lock_upgradable_until(&self, timeout: Instant) -> Option<UpgradableToken> {
+            self.upgradable_by(Some(timeout))
+        }
+
+        #[inline]
+        #[track_caller]
+        unsafe fn try_upgrade_for(
+            &self,
+            guard: UpgradableToken,
+            timeout: Duration,
+        ) -> Result<WriteToken, UpgradableToken> {
+            self.upgrade_by(guard, after(timeout))
+        }
+
+        #[inline]
+        #[track_caller]
+        unsafe fn try_upgrade_until(
+            &self,
+            guard: UpgradableToken,
+            timeout: Instant,
+        ) -> Result<WriteToken, UpgradableToken> {
+            self.upgrade_by(guard, Some(timeout))
+        }
+    }
+}

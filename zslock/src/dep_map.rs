@@ -1,0 +1,28 @@
+//! Where lockdep meets the lock. This is the only file that mentions the feature `debug-lockdep`.
+//!
+//! With the feature each lock carries a [`DepMap`] that tells the validator of every acquisition, and each guard carries
+//! the token that it answered with. Without it the same names are empty types and empty inline functions, so the code
+//! around them is written once.
+
+#[cfg(feature = "debug-lockdep")]
+#[path = "dep_map/on.rs"]
+mod imp;
+
+#[cfg(not(feature = "debug-lockdep"))]
+#[path = "dep_map/off.rs"]
+mod imp;
+
+#[cfg(not(feature = "debug-lockdep"))]
+#[path = "dep_map/mirror.rs"]
+pub(crate) mod mirror;
+
+pub(crate) use imp::{DepMap, Held};
+
+/// Annotations for the validator, which compile to nothing unless the feature `debug-lockdep` is on.
+///
+/// With the feature these are the items of the crate `lockdep`, and every [`ZsLock`](crate::ZsLock) is validated: a lock
+/// order that can deadlock is reported when it is first seen, on one thread, without the deadlock. Without it they are
+/// no-ops of the same names and signatures, so annotated code compiles both ways.
+pub mod lockdep {
+    pub use super::imp::api::*;
+}

@@ -1,0 +1,322 @@
+//! The lock itself: its contract, and the paths that nobody waits on.
+//!
+//! # The contract of [`RawZsLock`]
+//!
+//! 1. A reader waits only for a writer that *holds* the lock, never for one that waits. Nested reads cannot deadlock.
+//! 2. A write section is short and does not sleep. Its guard is not `Send`.
+//! 3. A failing `try_*` only looks: it never waits, spins or stores.
+//! 4. A reader may sleep, and may be released on another thread.
+//! 5. Waiting is a short spin and then a park; the lock is one 32-bit word, whose layout [`state`](crate::state) tells.
+//!
+//! Methods here know nothing of lock_api or lockdep; [`api`](crate::api) joins the three.
+
+use core::fmt;
+
+use crate::dep_map::DepMap;
+use crate::order;
+use crate::primitive::{AtomicU32, Ordering, const_unless_loom};
+use crate::state::{self, ONE_READER, PARKED, READERS, UPGRADABLE, WRITE, WRITER};
+
+/// The raw lock under both policies. Use it through the aliases [`RawZsLock`] (`GATED = false`) and
+/// [`RawGatedZsLock`] (`GATED = true`).
+///
+/// `GATED` says whether a writer that *waits* keeps new readers out (the ordinary reader-writer lock) or not (the
+/// preemptible zspage lock). The size is 4 bytes either way; with the feature `debug-lockdep` a map is added.
+pub struct RawPolicyLock<const GATED: bool> {
+    pub(crate) word: AtomicU32,
+    pub(crate) dep: DepMap,
+}
+
+/// The preemptible zspage lock, raw: use it as [`ZsLock`](crate::ZsLock), or as a type parameter.
+///
+/// # Examples
+///
+/// As a type parameter, for code that is generic over its lock:
+///
+/// ```
+/// use zslock::{RawZsLock, lock_api::{RawRwLock, RwLock}};
+///
+/// struct Table<L>(RwLock<L, Vec<u64>>);
+///
+/// impl<L: RawRwLock> Table<L> {
+///     fn sum(&self) -> u64 {
+///         self.0.read().iter().sum()
+///     }
+/// }
+///
+/// let table: Table<RawZsLock> = Table(RwLock::new(vec![1, 2, 3]));
+/// assert_eq!(table.sum(), 6);
+/// ```
+pub type RawZsLock = RawPolicyLock<false>;
+
+/// The ordinary reader-writer lock of the same 4 bytes, raw: a waiting writer closes the gate to new readers.
+pub type RawGatedZsLock = RawPolicyLock<true>;
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    const_unless_loom! {
+        /// An unlocked lock that is a lock class of its own.
+        #[must_use]
+        pub fn new() -> Self {
+            Self::with_map(DepMap::instance(GATED))
+        }
+    }
+
+    const_unless_loom! {
+        /// An unlocked lock of the class `class`, which all locks made with the same key share.
+        #[must_use]
+        pub fn with_class(class: &'static crate::lockdep::LockClassKey) -> Self {
+            Self::with_map(DepMap::with_class(class, GATED))
+        }
+    }
+
+    const_unless_loom! {
+        /// An unlocked lock whose class is the source line of the call.
+        #[must_use]
+        #[track_caller]
+        pub fn at_site() -> Self {
+            Self::with_map(DepMap::at_site(GATED))
+        }
+    }
+
+    const_unless_loom! {
+        fn with_map(dep: DepMap) -> Self {
+            Self { word: AtomicU32::new(0), dep }
+        }
+    }
+
+    /// Whether a writer that finds this word may take it: the whole lock, or under the gated policy the claim.
+    pub(crate) const fn is_writer_admissible(word: u32) -> bool {
+        if GATED {
+            state::is_claimable(word)
+        } else {
+            state::is_write_lockable(word)
+        }
+    }
+
+    /// Whether the reader that left this word behind has to look who waits.
+    pub(crate) const fn was_last_reader(word: u32) -> bool {
+        // No reader left and some flag set. Below a plain writer no reader leaves, so there S and W are clear; a
+        // gated writer with a claim has them set and is the one to wake.
+        let flags = if GATED { word & !WRITE } else { word };
+        flags.wrapping_sub(1) < ONE_READER - 1
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(crate) fn read(&self) {
+        let word = self
+            .word
+            .fetch_add(ONE_READER, order::READ_LOCK)
+            .wrapping_add(ONE_READER);
+        if word.cast_signed() < 0 {
+            self.read_contended(word);
+        }
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(crate) fn try_read(&self) -> bool {
+        let mut word = self.word.load(order::BOOKKEEPING);
+        while state::is_read_lockable(word) {
+            if state::is_count_full(word) {
+                too_many_readers();
+            }
+            match self.word.compare_exchange_weak(
+                word,
+                word + ONE_READER,
+                order::READ_LOCK,
+                order::BOOKKEEPING,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[inline]
+    pub(crate) fn read_unlock(&self, fair: bool) {
+        let word = self
+            .word
+            .fetch_sub(ONE_READER, order::READ_UNLOCK)
+            .wrapping_sub(ONE_READER);
+        if Self::was_last_reader(word) {
+            self.wake_after_readers(word, fair);
+        }
+    }
+
+    /// Takes a lock that nobody holds and nobody waits for; anything else is left to the slow path.
+    #[inline]
+    pub(crate) fn write_uncontended(&self) -> bool {
+        self.word
+            .compare_exchange_weak(0, WRITE, order::WRITE_LOCK, order::BOOKKEEPING)
+            .is_ok()
+    }
+
+    #[inline]
+    pub(crate) fn try_write(&self) -> bool {
+        let mut word = self.word.load(order::BOOKKEEPING);
+        while state::is_write_lockable(word) {
+            match self.word.compare_exchange_weak(
+                word,
+                word | WRITE,
+                order::WRITE_LOCK,
+                order::BOOKKEEPING,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[inline]
+    pub(crate) fn write_unlock(&self, fair: bool) {
+        if GATED {
+            // Parked readers are granted the lock in the same step that gives it up, so it must not be free before.
+            if self
+                .word
+                .compare_exchange(WRITE, 0, order::WRITE_UNLOCK, order::BOOKKEEPING)
+                .is_err()
+            {
+                self.end_gated_write(0, fair);
+            }
+        } else {
+            // Not a store: readers that wait have already counted themselves into the word.
+            let word = self.word.fetch_sub(WRITE, order::WRITE_UNLOCK);
+            if word & PARKED != 0 {
+                self.wake_after_writer(word - WRITE, fair);
+            }
+        }
+    }
+
+    /// Write to read.
+    #[inline]
+    pub(crate) fn downgrade_to_read(&self) {
+        self.write_into(ONE_READER);
+    }
+
+    /// Write to upgradable.
+    #[inline]
+    pub(crate) fn downgrade_to_upgradable_reader(&self) {
+        self.write_into(UPGRADABLE);
+    }
+
+    #[inline]
+    fn write_into(&self, share: u32) {
+        if GATED {
+            self.end_gated_write(share, false);
+        } else {
+            let word = self.word.fetch_sub(WRITE - share, order::DOWNGRADE);
+            if word & PARKED != 0 {
+                self.wake_after_writer(word - WRITE + share, false);
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_upgradable(&self) -> bool {
+        let mut word = self.word.load(order::BOOKKEEPING);
+        while state::is_upgradable_lockable(word) {
+            match self.word.compare_exchange_weak(
+                word,
+                word | UPGRADABLE,
+                order::UPGRADABLE_LOCK,
+                order::BOOKKEEPING,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[inline]
+    pub(crate) fn upgradable_unlock(&self, fair: bool) {
+        let word = self.word.fetch_sub(UPGRADABLE, order::UPGRADABLE_UNLOCK);
+        if word & PARKED != 0 {
+            self.wake_after_upgradable(word - UPGRADABLE, fair);
+        }
+    }
+
+    /// Upgradable to write, if no reader is in the way.
+    #[inline]
+    pub(crate) fn try_upgrade_now(&self) -> bool {
+        let mut word = self.word.load(order::BOOKKEEPING);
+        while state::is_upgradable_alone(word) {
+            match self.word.compare_exchange_weak(
+                word,
+                word - UPGRADABLE + WRITE,
+                order::UPGRADE,
+                order::BOOKKEEPING,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Upgradable to read. `false` if there are too many readers: then the upgradable lock is released.
+    #[inline]
+    #[must_use]
+    pub(crate) fn upgradable_to_read(&self) -> bool {
+        // Access goes on as a read, so nothing is published here; the read unlock will.
+        let added = ONE_READER - UPGRADABLE;
+        let word = self
+            .word
+            .fetch_add(added, order::BOOKKEEPING)
+            .wrapping_add(added);
+        if word & PARKED == 0 && word.cast_signed() >= 0 {
+            return true;
+        }
+        self.turned_into_read(word)
+    }
+
+    pub(crate) fn is_locked_by_any(&self) -> bool {
+        self.word.load(order::BOOKKEEPING) & (WRITE | READERS | UPGRADABLE) != 0
+    }
+
+    pub(crate) fn is_locked_by_writer(&self) -> bool {
+        self.word.load(order::BOOKKEEPING) & WRITER != 0
+    }
+
+    pub(crate) fn snapshot(&self) -> u32 {
+        self.word.load(Ordering::Relaxed)
+    }
+}
+
+/// The panic of contract rule 7. The word is already as it was.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(crate) fn too_many_readers() -> ! {
+    panic!(
+        "too many readers of one lock: at most {} read guards may exist at a time (were guards leaked?)",
+        READERS / ONE_READER
+    );
+}
+
+impl<const GATED: bool> Default for RawPolicyLock<GATED> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const GATED: bool> fmt::Debug for RawPolicyLock<GATED> {
+    /// Decodes the word: who holds the lock, and which queues may have someone in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.snapshot();
+        let name = if GATED { "RawGatedZsLock" } else { "RawZsLock" };
+        let flag = |bit| word & bit != 0;
+        f.debug_struct(name)
+            .field("readers", &((word & READERS) / ONE_READER))
+            .field("writer", &flag(WRITER))
+            .field("upgradable", &flag(UPGRADABLE))
+            .field("readers_parked", &flag(state::READERS_PARKED))
+            .field("writers_parked", &flag(state::WRITERS_PARKED))
+            .field("drain_parked", &flag(state::DRAIN_PARKED))
+            .field("starving", &flag(state::STARVING))
+            .finish()
+    }
+}

@@ -1,0 +1,93 @@
+//! Waiting for the readers to leave: the gated writer with a claim, and the upgrader of either policy.
+
+use crate::order;
+use crate::park::{self, Deadline, Parked, Waiter};
+use crate::raw::RawPolicyLock;
+use crate::spin::Wait;
+use crate::state::{self, DRAIN_PARKED, UPGRADABLE, WRITE};
+
+use super::Queue;
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    /// Gated: the claim is made, no reader enters any more; wait for those inside. If the deadline passes, the claim is
+    /// given up (which lets the readers and another writer in) and the answer is `false`.
+    pub(crate) fn drain_claim(&self, deadline: Deadline) -> bool {
+        let drained = self.await_drain(deadline);
+        if !drained {
+            self.end_gated_write(0, false);
+        }
+        drained
+    }
+
+    fn await_drain(&self, deadline: Deadline) -> bool {
+        let mut wait = Wait::until(deadline);
+        loop {
+            // Acquire: pairs with the Release of the readers' unlocks.
+            let word = self.word.load(order::DRAINED);
+            if state::is_drained(word) {
+                return true;
+            }
+            if wait.spin() || !self.mark(word, DRAIN_PARKED) {
+                continue;
+            }
+            if self.park_drain(&mut wait) == Parked::TimedOut {
+                return false;
+            }
+        }
+    }
+
+    /// Turns the upgradable lock into the write lock. `false` if the deadline passed: the caller still has its
+    /// upgradable lock. Plain: readers keep coming while it waits. Gated: it claims first and then drains.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn upgrade_until(&self, deadline: Deadline) -> bool {
+        let mut wait = Wait::until(deadline);
+        loop {
+            let word = self.word.load(order::BOOKKEEPING);
+            if Self::is_upgrade_admissible(word) {
+                if self.replace(word, word - UPGRADABLE + WRITE, order::UPGRADE) {
+                    return state::is_drained(word) || self.drain_upgrade(deadline);
+                }
+                continue;
+            }
+            if wait.spin() || !self.mark(word, DRAIN_PARKED) {
+                continue;
+            }
+            if self.park_drain(&mut wait) == Parked::TimedOut {
+                return false;
+            }
+        }
+    }
+
+    fn drain_upgrade(&self, deadline: Deadline) -> bool {
+        let drained = self.await_drain(deadline);
+        if !drained {
+            self.end_gated_write(UPGRADABLE, false);
+        }
+        drained
+    }
+
+    const fn is_upgrade_admissible(word: u32) -> bool {
+        if GATED {
+            state::is_upgrade_claimable(word)
+        } else {
+            state::is_upgradable_alone(word)
+        }
+    }
+
+    fn park_drain(&self, wait: &mut Wait) -> Parked {
+        let readers_inside = || {
+            let word = self.word.load(order::BOOKKEEPING);
+            word & DRAIN_PARKED != 0 && !state::is_drained(word)
+        };
+        let parked = park::park(
+            self.key(Queue::Drain),
+            Waiter::Other,
+            readers_inside,
+            self.unmark_if_last(DRAIN_PARKED),
+            wait.deadline,
+        );
+        wait.unparked();
+        parked
+    }
+}

@@ -1,0 +1,105 @@
+//! Readers that found a writer.
+
+use crate::order;
+use crate::park::{self, Deadline, Parked, Waiter, Wake};
+use crate::raw::{RawPolicyLock, too_many_readers};
+use crate::spin::Wait;
+use crate::state::{self, ONE_READER, READERS_PARKED, WRITER};
+
+use super::Queue;
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    /// A reader counted itself in and saw the sign: a writer, or an overflow.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn read_contended(&self, word: u32) {
+        if word & WRITER == 0 {
+            // Relaxed: this increment never was a read section.
+            self.word.fetch_sub(ONE_READER, order::BOOKKEEPING);
+            too_many_readers();
+        }
+        if GATED {
+            self.take_back_increment();
+            self.read_until(None);
+        } else {
+            self.await_writer();
+        }
+    }
+
+    /// Plain policy: the reader is counted already, so no writer can follow the present one. Wait for it to leave.
+    fn await_writer(&self) {
+        let mut wait = Wait::until(None);
+        while {
+            // Acquire: pairs with the Release of the writer's unlock or downgrade.
+            let word = self.word.load(order::READ_ADMIT);
+            !state::is_read_lockable(word) && {
+                if !wait.spin() && self.mark(word, READERS_PARKED) {
+                    self.park_reader(&mut wait);
+                }
+                true
+            }
+        } {}
+    }
+
+    /// Gated policy: an increment that stayed would keep the writer from draining. It may have been the last one
+    /// counted, in which case the drain waits for this thread to say so.
+    fn take_back_increment(&self) {
+        let word = self
+            .word
+            .fetch_sub(ONE_READER, order::BOOKKEEPING)
+            .wrapping_sub(ONE_READER);
+        if Self::was_last_reader(word) {
+            self.wake_after_readers(word, false);
+        }
+    }
+
+    /// Waits for a read lock without being counted meanwhile: gated readers, and those with a deadline. `false` if the
+    /// deadline passed.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn read_until(&self, deadline: Deadline) -> bool {
+        let mut wait = Wait::until(deadline);
+        loop {
+            let word = self.word.load(order::BOOKKEEPING);
+            if state::is_read_lockable(word) {
+                if state::is_count_full(word) {
+                    too_many_readers();
+                }
+                let counted = word + ONE_READER;
+                if self.replace(word, counted, order::READ_LOCK) {
+                    return true;
+                }
+                continue;
+            }
+            if wait.spin() || !self.mark(word, READERS_PARKED) {
+                continue;
+            }
+            match self.park_reader(&mut wait) {
+                Parked::Woken(Wake::Granted) => {
+                    self.take_over();
+                    return true;
+                }
+                Parked::TimedOut => return false,
+                Parked::Woken(Wake::Retry) | Parked::Invalid => {}
+            }
+        }
+    }
+
+    fn park_reader(&self, wait: &mut Wait) -> Parked {
+        let still_shut_out = || {
+            let word = self.word.load(order::BOOKKEEPING);
+            word & READERS_PARKED != 0 && !state::is_read_lockable(word)
+        };
+        let parked = park::park(
+            self.key(Queue::Readers),
+            Waiter::Reader,
+            still_shut_out,
+            self.unmark_if_last(READERS_PARKED),
+            wait.deadline,
+        );
+        wait.unparked();
+        parked
+    }
+}

@@ -1,0 +1,62 @@
+//! Writers that found somebody.
+
+use crate::order;
+use crate::park::{self, Deadline, Parked, Waiter, Wake};
+use crate::raw::RawPolicyLock;
+use crate::spin::Wait;
+use crate::state::{self, STARVING, WRITE, WRITERS_PARKED};
+
+use super::Queue;
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    /// Waits for the write lock. `false` if the deadline passed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn write_until(&self, deadline: Deadline) -> bool {
+        let mut wait = Wait::until(deadline);
+        loop {
+            let word = self.word.load(order::BOOKKEEPING);
+            if Self::is_writer_admissible(word) {
+                if self.replace(word, word | WRITE, order::WRITE_LOCK) {
+                    return state::is_drained(word) || self.drain_claim(deadline);
+                }
+                continue;
+            }
+            if wait.spin() {
+                continue;
+            }
+            let (bit, queue) = if wait.is_starving() {
+                (STARVING, Queue::Starving)
+            } else {
+                (WRITERS_PARKED, Queue::Writers)
+            };
+            if !self.mark(word, bit) {
+                continue;
+            }
+            match self.park_writer(&mut wait, bit, queue) {
+                Parked::Woken(Wake::Granted) => {
+                    let word = self.take_over();
+                    return state::is_drained(word) || self.drain_claim(deadline);
+                }
+                Parked::TimedOut => return false,
+                Parked::Woken(Wake::Retry) | Parked::Invalid => {}
+            }
+        }
+    }
+
+    fn park_writer(&self, wait: &mut Wait, bit: u32, queue: Queue) -> Parked {
+        let still_in_the_way = || {
+            let word = self.word.load(order::BOOKKEEPING);
+            word & bit != 0 && !Self::is_writer_admissible(word)
+        };
+        let parked = park::park(
+            self.key(queue),
+            Waiter::Other,
+            still_in_the_way,
+            self.unmark_if_last(bit),
+            wait.deadline,
+        );
+        wait.unparked();
+        parked
+    }
+}

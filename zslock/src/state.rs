@@ -1,0 +1,130 @@
+//! The 32-bit lock word.
+//!
+//! ```text
+//!  31   30                                6   5    4    3    2    1    0
+//! +---+------------------------------------+----+----+----+----+----+---+
+//! | S |  number of readers (unit 64)       | ST | U  | DP | WP | RP | W |
+//! +---+------------------------------------+----+----+----+----+----+---+
+//! ```
+//!
+//! | bit | name | meaning |
+//! |---|---|---|
+//! | S | [`EXCLUSIVE`] | readers are shut out: a writer holds the lock or (gated) has claimed it |
+//! | 6..=30 | [`READERS`] | readers that hold the lock, plus, under a plain writer, readers that wait for it |
+//! | ST | [`STARVING`] | a writer that waited too long is parked and wants the lock handed over |
+//! | U | [`UPGRADABLE`] | an upgradable reader holds the lock |
+//! | DP | [`DRAIN_PARKED`] | the upgrader, or the writer with a claim, is parked until the readers are gone |
+//! | WP | [`WRITERS_PARKED`] | writers are parked |
+//! | RP | [`READERS_PARKED`] | readers or upgradable readers are parked |
+//! | W | [`WRITER`] | twin of S: tells a writer from an overflow of the count |
+//!
+//! S sits directly above the count, so one `fetch_add` both takes a read lock and shows in the sign whether that
+//! was allowed. A count that overflows carries into S, and S without W can mean nothing else: the reader takes its
+//! increment back and panics. The overflow check costs the fast path nothing.
+//!
+//! Invariants:
+//!
+//! 1. Every modification is a read-modify-write; nothing ever stores or swaps. So no increment is lost, and every
+//!    later modification continues the release sequence of an earlier unlock.
+//! 2. S and W are set together by one compare-exchange, and cleared together.
+//! 3. A parked bit is set before its owner parks, checked again under the queue's lock, and cleared only under that
+//!    lock or just before everyone in the queue is woken. So a set bit may be stale, a clear one never is.
+
+/// S: the sign. Set together with [`WRITER`] by writers; set alone only by a reader count that overflowed.
+pub(crate) const EXCLUSIVE: u32 = 1 << 31;
+/// One reader. The count fills the bits between the flags and [`EXCLUSIVE`].
+pub(crate) const ONE_READER: u32 = 1 << 6;
+/// The reader count. A reader that waits for a plain writer is counted already: when the writer leaves it holds.
+pub(crate) const READERS: u32 = EXCLUSIVE - ONE_READER;
+/// W: a writer holds the lock or, under the gated policy, has claimed it and waits for the readers to drain.
+pub(crate) const WRITER: u32 = 1;
+/// RP: someone may be parked on the readers' queue (readers while W, upgradable readers while W or U).
+pub(crate) const READERS_PARKED: u32 = 1 << 1;
+/// WP: someone may be parked on the writers' queue.
+pub(crate) const WRITERS_PARKED: u32 = 1 << 2;
+/// DP: the one thread that drains readers (an upgrader, or a writer with a claim) may be parked.
+pub(crate) const DRAIN_PARKED: u32 = 1 << 3;
+/// U: an upgradable reader holds the lock. It is not part of the count.
+pub(crate) const UPGRADABLE: u32 = 1 << 4;
+/// ST: a starving writer may be parked; whoever frees the lock takes it on this writer's behalf.
+pub(crate) const STARVING: u32 = 1 << 5;
+
+/// What a writer adds to the word.
+pub(crate) const WRITE: u32 = EXCLUSIVE | WRITER;
+/// Any queue may have someone in it.
+pub(crate) const PARKED: u32 = READERS_PARKED | WRITERS_PARKED | DRAIN_PARKED | STARVING;
+
+/// A claim is made only while this bit of the count is clear. It leaves room for the transient increments of
+/// readers that run into the claim: without that room 2^25 forgotten guards and a claim could carry S out of the word.
+const CROWDED: u32 = 1 << 30;
+
+/// Whether a reader that finds this word may count itself in.
+pub(crate) const fn is_read_lockable(word: u32) -> bool {
+    word & WRITER == 0
+}
+
+/// Whether the count has no room for one more reader.
+pub(crate) const fn is_count_full(word: u32) -> bool {
+    word & EXCLUSIVE != 0 || word & READERS == READERS
+}
+
+/// Whether nobody holds the lock in any way.
+pub(crate) const fn is_write_lockable(word: u32) -> bool {
+    word & (WRITE | READERS | UPGRADABLE) == 0
+}
+
+/// Whether a gated writer may close the gate: no writer and no upgradable reader in its way, readers do not matter.
+pub(crate) const fn is_claimable(word: u32) -> bool {
+    word & (WRITE | UPGRADABLE | CROWDED) == 0
+}
+
+/// Whether an upgradable reader may enter.
+pub(crate) const fn is_upgradable_lockable(word: u32) -> bool {
+    word & (WRITER | UPGRADABLE) == 0
+}
+
+/// Whether the upgradable holder may turn its claim into a closed gate (gated) without waiting for readers.
+pub(crate) const fn is_upgrade_claimable(word: u32) -> bool {
+    word & (WRITE | CROWDED) == 0
+}
+
+/// Whether no reader is counted, and none has overflowed the count.
+pub(crate) const fn is_drained(word: u32) -> bool {
+    word & READERS == 0
+}
+
+/// Whether nobody but the upgradable holder is in the lock.
+pub(crate) const fn is_upgradable_alone(word: u32) -> bool {
+    word & (WRITE | READERS) == 0
+}
+
+#[cfg(all(test, not(zslock_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_tile_the_word() {
+        let flags = WRITER | READERS_PARKED | WRITERS_PARKED | DRAIN_PARKED | UPGRADABLE | STARVING;
+        assert_eq!(flags, ONE_READER - 1);
+        assert_eq!(flags | READERS | EXCLUSIVE, u32::MAX);
+        assert_eq!(READERS.count_ones() + flags.count_ones() + 1, 32);
+    }
+
+    #[test]
+    fn an_overflow_shows_as_the_sign_without_a_writer() {
+        let full = READERS;
+        assert!(is_count_full(full));
+        let over = full + ONE_READER;
+        assert_eq!(over, EXCLUSIVE);
+        assert!(is_count_full(over));
+        assert!(!is_write_lockable(over) && !is_claimable(over) && !is_upgradable_alone(over));
+        assert!(is_read_lockable(over), "overflow is not a writer");
+    }
+
+    #[test]
+    fn a_claim_leaves_room_for_transient_readers() {
+        assert!(is_claimable(CROWDED - ONE_READER));
+        assert!(!is_claimable(CROWDED));
+        assert!(CROWDED & READERS != 0 && CROWDED << 1 == EXCLUSIVE);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the models share: bounds, and data that loom watches.
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use std::time::{Duration, Instant};
+use zslock::lock_api::{
+    RawRwLockUpgradeDowngrade, RawRwLockUpgradeFair, RawRwLockUpgradeTimed, RwLock,
+};
+use zslock::{RawGatedZsLock, RawZsLock};
+
+/// Explores `body` with at most `preemptions` preemptions in an execution.
+pub fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    let bound = std::env::var("ZSLOCK_LOOM_PREEMPTIONS").map(|v| v.parse().expect("a number"));
+    builder.preemption_bound = Some(bound.unwrap_or(preemptions));
+    builder.check(body);
+}
+
+/// A raw lock that can be made under loom, where `RawRwLock::INIT` cannot be const.
+pub trait Raw:
+    RawRwLockUpgradeDowngrade
+    + RawRwLockUpgradeTimed<Duration = Duration, Instant = Instant>
+    + RawRwLockUpgradeFair
+    + Send
+    + Sync
+    + 'static
+{
+    fn make() -> Self;
+}
+
+impl Raw for RawZsLock {
+    fn make() -> Self {
+        Self::new()
+    }
+}
+
+impl Raw for RawGatedZsLock {
+    fn make() -> Self {
+        Self::new()
+    }
+}
+
+/// A number that loom watches: an access that is not ordered after the last conflicting one fails the model.
+pub struct Watched(UnsafeCell<usize>);
+
+// SAFETY: the lock around it is what the models put to the test; loom itself reports any access that is not ordered.
+unsafe impl Send for Watched {}
+// SAFETY: as above.
+unsafe impl Sync for Watched {}
+
+impl Watched {
+    pub fn get(&self) -> usize {
+        // SAFETY: loom checks that no write is concurrent.
+        self.0.with(|value| unsafe { *value })
+    }
+
+    pub fn add(&self, n: usize) {
+        // SAFETY: loom checks that no access is concurrent.
+        self.0.with_mut(|value| unsafe { *value += n });
+    }
+}
+
+pub type Lock<R> = RwLock<R, Watched>;
+
+pub fn lock<R: Raw>() -> Arc<Lock<R>> {
+    Arc::new(RwLock::from_raw(R::make(), Watched(UnsafeCell::new(0))))
+}
+
+/// Defines each model once for the plain lock and once for the gated one.
+macro_rules! for_both_policies {
+    ($($(#[$attr:meta])* fn $name:ident<$raw:ident>() $body:block)*) => {
+        mod plain {
+            $($(#[$attr])* #[test] fn $name() { super::$name::<zslock::RawZsLock>(); })*
+        }
+        mod gated {
+            $($(#[$attr])* #[test] fn $name() { super::$name::<zslock::RawGatedZsLock>(); })*
+        }
+        $(fn $name<$raw: $crate::model::Raw>() $body)*
+    };
+}
+pub(crate) use for_both_policies;
