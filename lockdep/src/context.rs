@@ -4,7 +4,11 @@
 //! Source: `Documentation/locking/lockdep-design.rst` and the `wait_type_inner`
 //! and `wait_type_outer` fields of the kernel's `struct lockdep_map`.
 
+use std::panic::Location;
+
+use crate::emit::{self, Unwind};
 use crate::mode::Mode;
+use crate::{acquire, config, thread, validate};
 
 /// How long a wait may take, from "does not wait" to "may sleep".
 ///
@@ -76,6 +80,57 @@ impl WaitTable {
         }
         (WaitType::from_bits(entry >> 2), WaitType::from_bits(entry))
     }
+}
+
+/// Declares that the code from here on may sleep.
+///
+/// Inside a section that does not allow it, that is
+/// [`ReportKind::InvalidWaitContext`](crate::ReportKind::InvalidWaitContext),
+/// whether or not it sleeps this time.
+///
+/// # Panics
+///
+/// With [`Policy::Panic`](crate::Policy), when it is reported.
+#[track_caller]
+pub fn might_sleep() {
+    if !config::validates() {
+        return;
+    }
+    let site = Location::caller();
+    let report = thread::with_tracked(|_, owner| {
+        if acquire::limit(owner) >= WaitType::Sleep {
+            return None;
+        }
+        let mut holds = owner.held.as_slice().iter();
+        let section = holds.rfind(|held| held.inner < WaitType::Sleep).copied();
+        validate::too_long(owner, section, WaitType::Sleep, "a sleep", site)
+    });
+    if let Some(report) = report.flatten() {
+        emit::deliver(vec![report], Unwind::Allowed);
+    }
+}
+
+/// Runs `f` as an atomic section: waits inside it are
+/// [`WaitType::Bounded`] at most.
+///
+/// # Examples
+///
+/// ```
+/// use lockdep::{ReportKind, atomic, collect, might_sleep};
+///
+/// let ((), reports) = collect(|| atomic(might_sleep));
+/// assert_eq!(reports[0].kind(), ReportKind::InvalidWaitContext);
+/// ```
+pub fn atomic<R>(f: impl FnOnce() -> R) -> R {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            thread::with(|_, owner| owner.atomic -= 1);
+        }
+    }
+    let entered = thread::with_tracked(|_, owner| owner.atomic += 1);
+    let _leave = entered.map(|()| Leave);
+    f()
 }
 
 #[cfg(test)]

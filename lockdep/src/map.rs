@@ -3,21 +3,11 @@
 use core::panic::Location;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::class::Origin;
 use crate::context::{WaitTable, WaitType};
 use crate::held::HeldLock;
-use crate::key::LockClassKey;
+use crate::key::{LockClassKey, OrderKey};
 use crate::mode::{Attempt, Mode};
-
-/// What decides the class of a lock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Origin {
-    /// The lock is a class of its own.
-    Instance,
-    /// All locks with this key.
-    Key(&'static LockClassKey),
-    /// All locks created at this place.
-    Site(&'static Location<'static>),
-}
 
 /// Connects one lock to the validator; a lock implementation stores one and
 /// calls it around its own operations.
@@ -26,8 +16,9 @@ pub(crate) enum Origin {
 /// where a possible deadlock is reported), then either
 /// [`acquired`](Self::acquired) when the lock is held or
 /// [`abandon`](Self::abandon) when the attempt failed, and
-/// [`release`](Self::release) just before or after the lock is released. The
-/// [`HeldLock`] lives where the guard lives.
+/// [`release`](Self::release) just *before* the lock is released: afterwards its
+/// owner could take it again and still find it on its stack. The [`HeldLock`]
+/// lives where the guard lives.
 ///
 /// A dropped map ends its lock's existence for the validator: its node and
 /// edges go; if it was held,
@@ -120,6 +111,31 @@ impl LockMap {
         self
     }
 
+    /// The outer and inner wait type of `mode`.
+    #[inline]
+    pub(crate) fn wait_types(&self, mode: Mode) -> (WaitType, WaitType) {
+        let declared = match self.origin {
+            Origin::Key(key) => key.wait,
+            _ => WaitTable::UNDECLARED,
+        };
+        declared.get(mode, self.wait)
+    }
+
+    pub(crate) fn stays(&self, mode: Mode) -> bool {
+        self.stays & 1 << mode as u8 != 0
+    }
+
+    pub(crate) fn order_key(&self) -> OrderKey {
+        OrderKey {
+            address: self.address(),
+            order: self.order,
+        }
+    }
+
+    pub(crate) fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
     /// Records that this thread is about to acquire the lock, and validates it.
     ///
     /// Call it before waiting. The caller's location is the acquisition's.
@@ -130,26 +146,28 @@ impl LockMap {
     /// reported; then nothing is held.
     #[track_caller]
     pub fn acquire(&self, mode: Mode, attempt: Attempt) -> HeldLock {
-        crate::acquire::acquire(self, mode, attempt, Location::caller())
+        crate::acquire::acquire(self, mode, attempt, self.stays(mode))
     }
 
     /// Records that the wait is over and the lock is held.
     #[inline]
     pub fn acquired(&self, held: &HeldLock) {
-        crate::acquire::acquired(self, held);
+        let _ = held;
     }
 
     /// Takes an acquisition back that failed (a try that lost, a timeout).
+    /// Never panics.
     #[inline]
+    #[track_caller]
     pub fn abandon(&self, held: HeldLock) {
-        crate::acquire::abandon(self, held);
+        crate::release::release(self, held, Location::caller());
     }
 
     /// Records the release; from any thread, in any order. Never panics.
     #[inline]
     #[track_caller]
     pub fn release(&self, held: HeldLock) {
-        crate::acquire::release(self, held, Location::caller());
+        crate::release::release(self, held, Location::caller());
     }
 
     /// Records that an exclusive or upgradable hold became a shared one.
@@ -158,7 +176,7 @@ impl LockMap {
     /// [`set_mode`](Self::set_mode).
     #[inline]
     pub fn downgrade(&self, held: &mut HeldLock) {
-        crate::acquire::set_mode(self, held, Mode::Shared);
+        crate::release::set_mode(self, held, Mode::Shared, self.stays(Mode::Shared));
     }
 
     /// Records that an upgradable hold is about to become exclusive, and
@@ -175,13 +193,13 @@ impl LockMap {
     #[inline]
     #[track_caller]
     pub fn upgrade(&self, held: &mut HeldLock, attempt: Attempt) {
-        crate::acquire::upgrade(self, held, attempt, Location::caller());
+        crate::acquire::upgrade(self, held, attempt, self.stays(Mode::Exclusive));
     }
 
     /// Records that the hold is now in `mode`, without a wait.
     #[inline]
     pub fn set_mode(&self, held: &mut HeldLock, mode: Mode) {
-        crate::acquire::set_mode(self, held, mode);
+        crate::release::set_mode(self, held, mode, self.stays(mode));
     }
 
     /// Ends this thread's newest hold of the lock, for an unlock that has no
@@ -189,12 +207,12 @@ impl LockMap {
     #[inline]
     #[track_caller]
     pub fn force_release(&self) {
-        crate::acquire::force_release(self, Location::caller());
+        crate::release::force_release(self, Location::caller());
     }
 }
 
 impl Drop for LockMap {
     fn drop(&mut self) {
-        crate::acquire::destroy(self);
+        crate::release::destroy(self);
     }
 }

@@ -1,5 +1,16 @@
 //! Reports: what the validator found, as plain data.
 
+use std::fmt;
+use std::panic::Location;
+
+use crate::class::{ClassName, NodeKey, Origin};
+use crate::dot::Graph;
+use crate::graph::{DependencyGraph, Node, Provenance};
+use crate::held::Held;
+use crate::mode::{Attempt, Mode};
+use crate::search::Step;
+use crate::thread::Owner;
+
 /// What kind of bug a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -21,13 +32,262 @@ pub enum ReportKind {
     HeldAtThreadExit,
 }
 
-/// What to do about a report.
+impl ReportKind {
+    /// One line that says what was found.
+    pub(crate) const fn headline(self) -> &'static str {
+        match self {
+            ReportKind::CircularDependency => "possible deadlock: circular lock dependency",
+            ReportKind::RecursiveLocking => "possible deadlock: recursive locking",
+            ReportKind::InvalidWaitContext => "invalid wait context",
+            ReportKind::BadUnlock => "bad unlock",
+            ReportKind::HeldLockFreed => "held lock freed",
+            ReportKind::AssertionFailed => "lock assertion failed",
+            ReportKind::HeldAtThreadExit => "lock held at thread exit",
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            ReportKind::CircularDependency => "CircularDependency",
+            ReportKind::RecursiveLocking => "RecursiveLocking",
+            ReportKind::InvalidWaitContext => "InvalidWaitContext",
+            ReportKind::BadUnlock => "BadUnlock",
+            ReportKind::HeldLockFreed => "HeldLockFreed",
+            ReportKind::AssertionFailed => "AssertionFailed",
+            ReportKind::HeldAtThreadExit => "HeldAtThreadExit",
+        }
+    }
+}
+
+/// A place in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Policy {
-    /// Go on: the `tracing` event and the handler are all.
-    Log,
-    /// Panic with the report as the message.
-    Panic,
-    /// Abort the process.
-    Abort,
+#[non_exhaustive]
+pub struct SourceLocation {
+    /// The file, as the compiler names it.
+    pub file: &'static str,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl From<&Location<'static>> for SourceLocation {
+    fn from(location: &Location<'static>) -> SourceLocation {
+        SourceLocation {
+            file: location.file(),
+            line: location.line(),
+            column: location.column(),
+        }
+    }
+}
+
+impl fmt::Display for SourceLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// One lock that a thread holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldInfo {
+    /// The name of its class.
+    pub class: String,
+    /// How it is held.
+    pub mode: Mode,
+    /// How it was acquired.
+    pub attempt: Attempt,
+    /// Where it was acquired.
+    pub location: SourceLocation,
+    /// The address of its map when it was acquired.
+    pub address: usize,
+}
+
+impl fmt::Display for HeldInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}), at {}", self.class, self.mode, self.location)
+    }
+}
+
+/// One acquisition: what was wanted, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acquisition {
+    /// The name of the lock's class.
+    pub class: String,
+    /// The wanted mode.
+    pub mode: Mode,
+    /// The thread holds the lock upgradably and wants it exclusively.
+    pub upgrade: bool,
+    /// Whether it waits.
+    pub attempt: Attempt,
+    /// Where.
+    pub location: SourceLocation,
+    /// The address of the lock's map.
+    pub address: usize,
+}
+
+impl fmt::Display for Acquisition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let upgrade = if self.upgrade { "upgrade to " } else { "" };
+        let (class, mode, at) = (&self.class, self.mode, &self.location);
+        write!(f, "{class} ({upgrade}{mode}), at {at}")
+    }
+}
+
+/// One edge of the dependency graph: while `held` was held, `wanted` was
+/// waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dependency {
+    /// The class that was held.
+    pub held: String,
+    /// How it was held.
+    pub held_mode: Mode,
+    /// Where it had been acquired.
+    pub held_at: SourceLocation,
+    /// The class that was waited for.
+    pub wanted: String,
+    /// The mode it was wanted in.
+    pub wanted_mode: Mode,
+    /// It was held upgradably already, and wanted exclusively.
+    pub upgrade: bool,
+    /// The wait was bounded by a timeout.
+    pub timed: bool,
+    /// Where it was waited for.
+    pub wanted_at: SourceLocation,
+    /// The thread that was first seen doing it.
+    pub thread: String,
+}
+
+/// Something the validator found.
+///
+/// Plain data; [`Display`](fmt::Display) is the splat, in the order of the
+/// kernel's lockdep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// What kind of bug it is.
+    pub kind: ReportKind,
+    /// The thread that ran into it.
+    pub thread: String,
+    /// Where it was noticed.
+    pub location: SourceLocation,
+    /// What is wrong, in one sentence.
+    pub detail: String,
+    /// The acquisition that was reported, if it is about one.
+    pub acquisition: Option<Acquisition>,
+    /// The hold of this thread that it conflicts with, if there is one.
+    pub conflict: Option<HeldInfo>,
+    /// The cycle, beginning with the new dependency; empty for other kinds.
+    pub cycle: Vec<Dependency>,
+    /// A deadlock would end by a timeout: a wait that is part of it is timed.
+    pub recovers: bool,
+    /// All locks that the thread holds, oldest first.
+    pub held: Vec<HeldInfo>,
+}
+
+impl Report {
+    /// What kind of bug it is.
+    #[must_use]
+    pub fn kind(&self) -> ReportKind {
+        self.kind
+    }
+
+    pub(crate) fn new(
+        kind: ReportKind,
+        owner: &Owner,
+        site: &Location<'static>,
+        detail: String,
+    ) -> Report {
+        Report {
+            kind,
+            thread: owner.name.to_string(),
+            location: site.into(),
+            detail,
+            acquisition: None,
+            conflict: None,
+            cycle: Vec::new(),
+            recovers: false,
+            held: owner.held.as_slice().iter().map(HeldInfo::from).collect(),
+        }
+    }
+}
+
+fn class_name(origin: Origin, node: NodeKey) -> String {
+    ClassName { origin, node }.to_string()
+}
+
+impl From<&Held> for HeldInfo {
+    fn from(held: &Held) -> HeldInfo {
+        HeldInfo {
+            class: class_name(held.origin, held.node),
+            mode: held.mode,
+            attempt: held.attempt,
+            location: held.site.into(),
+            address: held.address,
+        }
+    }
+}
+
+impl DependencyGraph {
+    /// The edges of a found cycle, as data.
+    pub(crate) fn describe(&self, cycle: &[Step]) -> Vec<Dependency> {
+        let known = |step: &Step| {
+            let from = self.node(step.from);
+            let provenance = from.out.get(&step.to)?.provenance(step.label)?;
+            Some(provenance.describe(from.name(), self.node(step.to).name()))
+        };
+        cycle.iter().filter_map(known).collect()
+    }
+
+    /// The names of the classes in use.
+    pub(crate) fn class_names(&self) -> Vec<String> {
+        let alone = |node: &&Node| matches!(node.origin, Origin::Instance) || node.key.subclass > 0;
+        let registered = self.classes.iter().map(|&(class, origin)| {
+            let node = NodeKey { class, subclass: 0 };
+            class_name(origin, node)
+        });
+        registered
+            .chain(self.nodes().filter(alone).map(Node::name))
+            .collect()
+    }
+
+    /// Everything, as data.
+    pub(crate) fn snapshot(&self) -> Graph {
+        let mut dependencies = Vec::new();
+        for node in self.nodes() {
+            for (to, edge) in &node.out {
+                let to = self.node(*to).name();
+                let seen = edge.seen.iter();
+                dependencies.extend(seen.map(|(_, p)| p.describe(node.name(), to.clone())));
+            }
+        }
+        Graph {
+            classes: self.class_names(),
+            dependencies,
+        }
+    }
+}
+
+impl Node {
+    fn name(&self) -> String {
+        class_name(self.origin, self.key)
+    }
+}
+
+impl Provenance {
+    pub(crate) fn describe(&self, held: String, wanted: String) -> Dependency {
+        Dependency {
+            held,
+            held_mode: self.held_mode,
+            held_at: self.held_at.into(),
+            wanted,
+            wanted_mode: self.wanted_mode,
+            upgrade: self.upgrade,
+            timed: self.timed,
+            wanted_at: self.wanted_at.into(),
+            thread: self.thread.to_string(),
+        }
+    }
 }

@@ -1,0 +1,240 @@
+//! What happens when a hold ends or changes: release, change of mode, detach,
+//! the end of the lock and the end of the thread. Nothing here unwinds, because
+//! all of it may be called from a drop.
+
+use std::panic::Location;
+use std::sync::atomic::Ordering;
+
+use crate::class::{Origin, Serial};
+use crate::config;
+use crate::emit::{self, Unwind};
+use crate::graph;
+use crate::held::{Held, HeldLock};
+use crate::map::LockMap;
+use crate::mode::Mode;
+use crate::report::{HeldInfo, Report, ReportKind};
+use crate::thread::{self, Block, Mail, Note, Owner};
+
+impl LockMap {
+    /// This lock's serial; 0 when it was never acquired.
+    fn serial_now(&self) -> Serial {
+        // Relaxed: a hold of this lock was given out after it was set.
+        self.serial.load(Ordering::Relaxed)
+    }
+}
+
+#[inline]
+pub(crate) fn release(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
+    if token == HeldLock::UNTRACKED {
+        return;
+    }
+    let released = thread::with(|block, owner| {
+        (block.index == token.block()).then(|| release_own(map, &token, site, block, owner))
+    });
+    match released.flatten() {
+        Some(None) => {}
+        Some(Some(report)) => emit::deliver(vec![report], Unwind::Never),
+        None => release_elsewhere(map, &token),
+    }
+}
+
+/// Ends a hold that this thread's block gave out.
+#[inline]
+fn release_own(
+    map: &LockMap,
+    token: &HeldLock,
+    site: &'static Location<'static>,
+    block: &Block,
+    owner: &mut Owner,
+) -> Option<Report> {
+    let Some(at) = owner.held.find(|held| held.token == token.0) else {
+        // Detached; or the hold was forgotten: its lock was freed, or the block
+        // has passed to another thread.
+        end_detached(map, &mut block.mail(), |held| held.token == token.0);
+        return None;
+    };
+    let held = take(at, block, owner);
+    if held.lock == map.serial_now() {
+        return None;
+    }
+    let detail = format!(
+        "a hold of {} is released through another lock",
+        HeldInfo::from(&held)
+    );
+    let mut report = Report::new(ReportKind::BadUnlock, owner, site, detail);
+    report.conflict = Some(HeldInfo::from(&held));
+    Some(report)
+}
+
+#[inline]
+fn take(at: usize, block: &Block, owner: &mut Owner) -> Held {
+    let held = owner.held.remove(at, &mut owner.cache);
+    if at == owner.held.as_slice().len() {
+        block.publish_top(at, 0);
+    } else {
+        block.publish(&owner.held, at);
+    }
+    held
+}
+
+/// Ends a hold of another thread.
+#[cold]
+fn release_elsewhere(map: &LockMap, token: &HeldLock) {
+    let Some(block) = thread::block(token.block()) else {
+        return;
+    };
+    let mut mail = block.mail();
+    if !end_detached(map, &mut mail, |held| held.token == token.0) {
+        block.leave(&mut mail, Note::Release(token.0, map.serial_now()));
+    }
+}
+
+/// Ends a detached hold.
+fn end_detached(map: &LockMap, mail: &mut Mail, is: impl Fn(&Held) -> bool) -> bool {
+    let Some(at) = mail.detached.iter().rposition(is) else {
+        return false;
+    };
+    mail.detached.swap_remove(at);
+    // Relaxed: only a count, changed under `mail`.
+    map.detached.fetch_sub(1, Ordering::Relaxed);
+    true
+}
+
+#[cold]
+pub(crate) fn force_release(map: &LockMap, site: &'static Location<'static>) {
+    if !config::validates() {
+        return;
+    }
+    let serial = map.serial_now();
+    let report = thread::with_tracked(|block, owner| {
+        if let Some(at) = owner.held.find(|held| held.lock == serial && serial != 0) {
+            take(at, block, owner);
+            return None;
+        }
+        if end_detached(map, &mut block.mail(), |held| held.lock == serial) {
+            return None;
+        }
+        let detail = "the lock is released, but this thread does not hold it".to_owned();
+        Some(Report::new(ReportKind::BadUnlock, owner, site, detail))
+    });
+    if let Some(report) = report.flatten() {
+        emit::deliver(vec![report], Unwind::Never);
+    }
+}
+
+#[inline]
+pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: bool) {
+    if *token == HeldLock::UNTRACKED {
+        return;
+    }
+    let inner = map.wait_types(mode).1;
+    let own = thread::with(|block, owner| {
+        let at = (block.index == token.block())
+            .then(|| owner.held.find(|held| held.token == token.0))??;
+        owner
+            .held
+            .set_mode(at, mode, inner, stays, &mut owner.cache);
+        Some(())
+    });
+    if own.flatten().is_some() {
+        return;
+    }
+    let Some(block) = thread::block(token.block()) else {
+        return;
+    };
+    let mut mail = block.mail();
+    match mail.detached.iter_mut().find(|held| held.token == token.0) {
+        Some(held) => held.mode = mode,
+        None => block.leave(&mut mail, Note::SetMode(token.0, mode, inner, stays)),
+    }
+}
+
+/// Takes this thread's newest hold of the lock off its stack, for a guard that
+/// is sent away on purpose.
+pub(crate) fn detach(map: &LockMap) {
+    let serial = map.serial_now();
+    thread::with_tracked(|block, owner| {
+        if let Some(at) = owner.held.find(|held| held.lock == serial && serial != 0) {
+            let held = take(at, block, owner);
+            block.mail().detached.push(held);
+            // Relaxed: only a count; who is sent the guard sees it.
+            map.detached.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+}
+
+/// The lock ceases to exist.
+pub(crate) fn destroy(map: &mut LockMap) {
+    let serial = *map.serial.get_mut();
+    if serial == 0 {
+        return;
+    }
+    let site = Location::caller();
+    let mut reports = Vec::new();
+    thread::with(|block, owner| {
+        while let Some(at) = owner.held.find(|held| held.lock == serial) {
+            let held = owner.held.as_slice()[at];
+            let detail = format!(
+                "dropped while this thread holds it: {}",
+                HeldInfo::from(&held)
+            );
+            let mut report = Report::new(ReportKind::HeldLockFreed, owner, held.site, detail);
+            report.conflict = Some(HeldInfo::from(&held));
+            reports.push(report);
+            take(at, block, owner);
+        }
+        let elsewhere = held_elsewhere(block.index, serial);
+        let detached = *map.detached.get_mut() != 0 && forget_detached(serial);
+        if elsewhere || detached {
+            let who = if elsewhere {
+                "another thread holds it"
+            } else {
+                "a detached guard holds it"
+            };
+            let detail = format!("lock #{serial} dropped while {who}");
+            reports.push(Report::new(ReportKind::HeldLockFreed, owner, site, detail));
+        }
+    });
+    if matches!(map.origin, Origin::Instance) {
+        thread::untracked(|| graph::lock().remove_class(serial));
+    }
+    emit::deliver(reports, Unwind::Never);
+}
+
+/// Whether another thread shows a hold of the lock; then it is made to forget
+/// it.
+fn held_elsewhere(own: u32, lock: Serial) -> bool {
+    let mut held = false;
+    for block in thread::blocks().filter(|block| block.index != own && block.holds(lock)) {
+        block.leave(&mut block.mail(), Note::Freed(lock));
+        held = true;
+    }
+    held
+}
+
+/// Forgets the detached holds of a lock that is gone.
+fn forget_detached(lock: Serial) -> bool {
+    let mut found = false;
+    for block in thread::blocks() {
+        let detached = &mut block.mail().detached;
+        let before = detached.len();
+        detached.retain(|held| held.lock != lock);
+        found |= detached.len() != before;
+    }
+    found
+}
+
+/// The thread ends. Guards that may be on another thread are no bug; the others
+/// can never be released.
+pub(crate) fn thread_exit() {
+    let mut reports = Vec::new();
+    thread::detach_block(|owner| {
+        for held in owner.held.as_slice().iter().filter(|held| held.stays) {
+            let detail = format!("the thread ends and still holds {}", HeldInfo::from(held));
+            let mut report = Report::new(ReportKind::HeldAtThreadExit, owner, held.site, detail);
+            report.conflict = Some(HeldInfo::from(held));
+            reports.push(report);
+        }
+    });
+    emit::deliver(reports, Unwind::Never);
+}

@@ -1,0 +1,243 @@
+//! The search for a cycle that can deadlock.
+//!
+//! A closed walk of edges is a deadlock only if at *every joint* the hold can
+//! block the request: some thread waits for the class (the edge that comes in),
+//! another holds it (the edge that goes out) in a way that makes the first wait.
+//!
+//! The search is breadth-first over pairs (class, what can block the request
+//! that led here). Visiting each class only once, as the kernel's
+//! `__bfs` does, lets a path that ends in a weak request hide one that ends in a
+//! strong request to the same class, and misses deadlocks.
+//!
+//! Source of the joint rule: "Recursive read locks" in
+//! `Documentation/locking/lockdep-design.rst` of the Linux kernel, where it is
+//! the notion of a strong path.
+
+use crate::class::NodeKey;
+use crate::graph::{DependencyGraph, NodeId};
+use crate::mode::{Label, Request};
+
+/// One edge of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) from: NodeId,
+    pub(crate) to: NodeId,
+    pub(crate) label: Label,
+}
+
+/// Working memory of the search, kept between searches. A state is
+/// `node * Request::COUNT + request`.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// State `s` was reached in this search if `stamp[s] == now`.
+    stamp: Vec<u32>,
+    now: u32,
+    /// The step that reached the state, and the state before it.
+    reached_by: Vec<(Step, usize)>,
+    queue: Vec<usize>,
+}
+
+impl Scratch {
+    pub(crate) const fn new() -> Scratch {
+        Scratch {
+            stamp: Vec::new(),
+            now: 0,
+            reached_by: Vec::new(),
+            queue: Vec::new(),
+        }
+    }
+
+    fn start(&mut self, slots: usize) {
+        if self.now == u32::MAX {
+            self.stamp.clear();
+            self.now = 0;
+        }
+        self.now += 1;
+        self.queue.clear();
+        let states = slots * Request::COUNT;
+        if self.stamp.len() < states {
+            let unused = Step {
+                from: 0,
+                to: 0,
+                label: Label::new(crate::mode::HoldKind::Shared, Request::Any),
+            };
+            self.stamp.resize(states, 0);
+            self.reached_by.resize(states, (unused, 0));
+        }
+    }
+}
+
+/// Bounds of the search for a second cycle; see [`DependencyGraph::simple_cycle`].
+const BUDGET: usize = 100_000;
+const LONGEST: usize = 256;
+
+const fn state(node: NodeId, request: Request) -> usize {
+    node as usize * Request::COUNT + request as usize
+}
+
+impl DependencyGraph {
+    /// Explores everything that waits, possibly over others, for a holder of
+    /// what `node` was requested for by `request`.
+    fn explore(&mut self, node: NodeId, request: Request) {
+        let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new());
+        scratch.start(self.slots());
+        let start = state(node, request);
+        scratch.stamp[start] = scratch.now;
+        scratch.queue.push(start);
+        let mut next = 0;
+        while let Some(&here) = scratch.queue.get(next) {
+            next += 1;
+            let from = (here / Request::COUNT) as NodeId;
+            let incoming = Request::from_bits((here % Request::COUNT) as u8);
+            for (&to, edge) in &self.node(from).out {
+                for &(label, _) in &edge.seen {
+                    if !incoming.blocked_by(label.hold()) {
+                        continue;
+                    }
+                    let there = state(to, label.request());
+                    if scratch.stamp[there] != scratch.now {
+                        scratch.stamp[there] = scratch.now;
+                        scratch.reached_by[there] = (Step { from, to, label }, here);
+                        scratch.queue.push(there);
+                    }
+                }
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// For each of the new edges, all of which lead to the same request: a class
+    /// cycle through it that can deadlock and was not reported before. What is
+    /// returned counts as reported.
+    pub(crate) fn new_cycles(&mut self, edges: &[Step]) -> Vec<Vec<Step>> {
+        let Some(first) = edges.first() else {
+            return Vec::new();
+        };
+        self.explore(first.to, first.label.request());
+        let walks: Vec<_> = edges.iter().filter_map(|edge| self.walk(*edge)).collect();
+        let mut found = Vec::new();
+        for walk in walks {
+            let edge = walk[0];
+            let cycle = reduce(walk);
+            if self.report_once(&cycle) {
+                found.push(cycle);
+            } else if let Some(cycle) = self.simple_cycle(edge)
+                && self.report_once(&cycle)
+            {
+                found.push(cycle);
+            }
+        }
+        found
+    }
+
+    /// The shortest closed walk that begins with `edge`, after `explore` from
+    /// the end of that edge.
+    fn walk(&self, edge: Step) -> Option<Vec<Step>> {
+        let scratch = &self.scratch;
+        let start = state(edge.to, edge.label.request());
+        let mut last = scratch.queue.iter().copied().find(|reached| {
+            let request = Request::from_bits((reached % Request::COUNT) as u8);
+            reached / Request::COUNT == edge.from as usize && request.blocked_by(edge.label.hold())
+        })?;
+        let mut walk = Vec::new();
+        while last != start {
+            let (step, before) = scratch.reached_by[last];
+            walk.push(step);
+            last = before;
+        }
+        walk.push(edge);
+        walk.reverse();
+        Some(walk)
+    }
+
+    fn report_once(&mut self, cycle: &[Step]) -> bool {
+        let canonical = self.canonical(cycle);
+        self.reported.insert(canonical)
+    }
+
+    /// The classes of a cycle, beginning such that every rotation of the cycle
+    /// gives the same list.
+    fn canonical(&self, cycle: &[Step]) -> Box<[NodeKey]> {
+        let keys: Vec<_> = cycle.iter().map(|step| self.node(step.from).key).collect();
+        let rotation = |by: usize| keys[by..].iter().chain(&keys[..by]).copied();
+        let least = (0..keys.len())
+            .min_by(|a, b| rotation(*a).cmp(rotation(*b)))
+            .unwrap_or(0);
+        rotation(least).collect()
+    }
+
+    /// A cycle through `edge` that visits no class twice and was not reported.
+    ///
+    /// Needed only when the shortest walk leads to a cycle that is known
+    /// already: then a longer one may be news. There can be exponentially many,
+    /// so the search gives up after `BUDGET` steps and on cycles of more than
+    /// `LONGEST` classes.
+    fn simple_cycle(&self, edge: Step) -> Option<Vec<Step>> {
+        let mut budget = BUDGET;
+        let mut path = vec![edge];
+        self.extend(&mut path, &mut budget).then_some(path)
+    }
+
+    fn extend(&self, path: &mut Vec<Step>, budget: &mut usize) -> bool {
+        let (first, last) = (path[0], path[path.len() - 1]);
+        if last.to == first.from {
+            return last.label.request().blocked_by(first.label.hold())
+                && !self.reported.contains(&self.canonical(path));
+        }
+        if path.len() >= LONGEST {
+            return false;
+        }
+        for (&to, edge) in &self.node(last.to).out {
+            if path.iter().skip(1).any(|step| step.from == to) || to == last.to {
+                continue;
+            }
+            for &(label, _) in &edge.seen {
+                if *budget == 0 {
+                    return false;
+                }
+                *budget -= 1;
+                if !last.label.request().blocked_by(label.hold()) {
+                    continue;
+                }
+                path.push(Step {
+                    from: last.to,
+                    to,
+                    label,
+                });
+                if self.extend(path, budget) {
+                    return true;
+                }
+                path.pop();
+            }
+        }
+        false
+    }
+}
+
+/// Cuts detours off a closed walk: where it meets a class twice and one of the
+/// two halves is closed by the joint rule, that half is enough. The half with
+/// the new edge (the first) is preferred.
+fn reduce(mut walk: Vec<Step>) -> Vec<Step> {
+    let joint = |before: Step, after: Step| before.label.request().blocked_by(after.label.hold());
+    'again: loop {
+        for i in 0..walk.len() {
+            for j in i + 1..walk.len() {
+                if walk[i].from != walk[j].from {
+                    continue;
+                }
+                let before_i = walk[(i + walk.len() - 1) % walk.len()];
+                let outer = joint(before_i, walk[j]);
+                let inner = joint(walk[j - 1], walk[i]);
+                if inner && (i == 0 || !outer) {
+                    walk = walk[i..j].to_vec();
+                    continue 'again;
+                }
+                if outer {
+                    walk.drain(i..j);
+                    continue 'again;
+                }
+            }
+        }
+        return walk;
+    }
+}

@@ -1,0 +1,39 @@
+//! Counts of the validator itself.
+
+use crate::{graph, thread};
+
+/// How much the validator knows and what it did, process-wide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Classes in use: those by key and by site that were ever acquired, and
+    /// lone locks that have a dependency.
+    pub classes: usize,
+    /// Pairs of classes with a dependency, in one direction.
+    pub dependencies: usize,
+    /// How often a validation took the graph's lock; in steady state, never.
+    pub graph_lock_acquisitions: u64,
+}
+
+/// The counts as they are now.
+///
+/// # Examples
+///
+/// ```
+/// let lock = lockdep::Mutex::new(1);
+/// drop(lock.lock());
+/// let before = lockdep::stats().graph_lock_acquisitions;
+/// drop(lock.lock());
+/// assert_eq!(lockdep::stats().graph_lock_acquisitions, before);
+/// ```
+#[must_use]
+pub fn stats() -> Stats {
+    thread::untracked(|| {
+        let graph = graph::peek();
+        Stats {
+            classes: graph.class_names().len(),
+            dependencies: graph.edges,
+            graph_lock_acquisitions: graph.acquisitions,
+        }
+    })
+}

@@ -1,0 +1,271 @@
+//! The validator around any `lock_api` lock.
+
+mod mutex;
+mod rwlock;
+
+use core::any::TypeId;
+use core::marker::PhantomData;
+
+use lock_api::GuardNoSend;
+
+use crate::acquire;
+use crate::assert::HasLockMap;
+use crate::context::WaitType;
+use crate::held::HeldLock;
+use crate::key::LockClassKey;
+use crate::map::LockMap;
+use crate::mode::{Attempt, Mode};
+use crate::release;
+
+/// What kind of lock a raw lock is: what `lock_api` does not say.
+///
+/// # Examples
+///
+/// A spinning lock whose critical sections must not sleep:
+///
+/// ```
+/// use lockdep::{LockKind, Mode, WaitType};
+///
+/// struct Spinning;
+///
+/// impl LockKind for Spinning {
+///     const READ: Mode = Mode::SharedRecursive;
+///     const UPGRADABLE: Mode = Mode::UpgradableRecursive;
+///     const READ_WAIT: (WaitType, WaitType) = (WaitType::Spin, WaitType::Spin);
+///     const WRITE_WAIT: (WaitType, WaitType) = (WaitType::Spin, WaitType::Spin);
+/// }
+/// ```
+pub trait LockKind: 'static {
+    /// The mode of a read: [`Mode::Shared`] if readers queue behind a waiting
+    /// writer, [`Mode::SharedRecursive`] if they do not.
+    const READ: Mode;
+    /// The mode of an upgradable read, likewise.
+    const UPGRADABLE: Mode;
+    /// The outer and inner wait type of reads, upgradable or not.
+    const READ_WAIT: (WaitType, WaitType) = (WaitType::Sleep, WaitType::Sleep);
+    /// The outer and inner wait type of a mutex and of writes.
+    const WRITE_WAIT: (WaitType, WaitType) = (WaitType::Sleep, WaitType::Sleep);
+    /// Whether guards may end on another thread, as far as their type allows.
+    ///
+    /// `false`, or a raw lock whose guard state is `lock_api::GuardNoSend`,
+    /// makes a thread that ends with the lock held a report.
+    const GUARDS_TRAVEL: bool = true;
+}
+
+/// Locks whose readers queue behind a waiting writer, so that nested reads can
+/// deadlock: parking_lot's and std's.
+#[derive(Clone, Copy, Debug)]
+pub struct Queued;
+
+impl LockKind for Queued {
+    const READ: Mode = Mode::Shared;
+    const UPGRADABLE: Mode = Mode::Upgradable;
+}
+
+/// Locks whose readers wait only for a holder, so that reads may nest:
+/// parking_lot's `RecursiveRwLock`, spin's.
+#[derive(Clone, Copy, Debug)]
+pub struct RecursiveReaders;
+
+impl LockKind for RecursiveReaders {
+    const READ: Mode = Mode::SharedRecursive;
+    const UPGRADABLE: Mode = Mode::UpgradableRecursive;
+}
+
+/// A raw lock of `lock_api` under the validator.
+///
+/// It has every raw trait of mutexes and rwlocks that `R` has, so
+/// `lock_api::Mutex<Tracked<R>, T>` is a drop-in for `lock_api::Mutex<R, T>`.
+/// The default constructor (`Mutex::new`) makes each lock a class of its own.
+///
+/// Where `lock_api` "bumps" a lock or runs a closure unlocked, taking the lock
+/// again is an acquisition like any other; if it is reported under
+/// [`Policy::Panic`](crate::Policy::Panic), `lock_api` aborts.
+///
+/// # Examples
+///
+/// ```
+/// use lock_api::{RawMutex as _, RwLock};
+/// use lockdep::{LockClassKey, Tracked};
+///
+/// static TABLE: LockClassKey = LockClassKey::new("table");
+/// static LOCK: lock_api::Mutex<Tracked<parking_lot::RawMutex>, u32> =
+///     lock_api::Mutex::from_raw(Tracked::with_class(parking_lot::RawMutex::INIT, &TABLE), 7);
+///
+/// assert_eq!(*LOCK.lock(), 7);
+/// ```
+#[derive(Debug)]
+pub struct Tracked<R, K: LockKind = Queued> {
+    raw: R,
+    map: LockMap,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<R, K: LockKind> Tracked<R, K> {
+    /// `raw` as a class of its own.
+    #[must_use]
+    pub const fn instance(raw: R) -> Tracked<R, K> {
+        Self::with_map(raw, LockMap::instance())
+    }
+
+    /// `raw` as a lock of the class that `key` names.
+    #[must_use]
+    pub const fn with_class(raw: R, key: &'static LockClassKey) -> Tracked<R, K> {
+        Self::with_map(raw, LockMap::with_class(key))
+    }
+
+    /// `raw` as a lock of the class of all locks created at this place.
+    #[must_use]
+    #[track_caller]
+    pub const fn at_site(raw: R) -> Tracked<R, K> {
+        Self::with_map(raw, LockMap::at_site())
+    }
+
+    const fn with_map(raw: R, map: LockMap) -> Tracked<R, K> {
+        let (outer, inner) = K::READ_WAIT;
+        let map = map.wait(outer, inner);
+        let (outer, inner) = K::WRITE_WAIT;
+        Tracked {
+            raw,
+            map: map.wait_for(Mode::Exclusive, outer, inner),
+            kind: PhantomData,
+        }
+    }
+
+    /// Gives this lock a number for its class's
+    /// [`order_by`](LockClassKey::order_by) function.
+    #[must_use]
+    pub const fn with_order(mut self, order: u64) -> Tracked<R, K> {
+        self.map.order = order;
+        self
+    }
+
+    /// Whether guards with state `G` cannot leave their thread.
+    fn stays<G: 'static>() -> bool {
+        !K::GUARDS_TRAVEL || TypeId::of::<G>() == TypeId::of::<GuardNoSend>()
+    }
+
+    #[track_caller]
+    fn enter<G: 'static>(&self, mode: Mode, attempt: Attempt) -> Waiting<'_> {
+        let held = acquire::acquire(&self.map, mode, attempt, Self::stays::<G>());
+        Waiting::new(&self.map, held)
+    }
+
+    /// Acquires by waiting: validated first.
+    #[track_caller]
+    fn lock_with<G: 'static>(&self, mode: Mode, lock: impl FnOnce(&R) -> G) -> TrackedGuard<G> {
+        let waiting = self.enter::<G>(mode, Attempt::Block);
+        let state = lock(&self.raw);
+        waiting.acquired(state)
+    }
+
+    /// Acquires without waiting: nothing to validate, so only a success counts.
+    #[track_caller]
+    fn try_with<G: 'static>(
+        &self,
+        mode: Mode,
+        lock: impl FnOnce(&R) -> Option<G>,
+    ) -> Option<TrackedGuard<G>> {
+        let state = lock(&self.raw)?;
+        Some(self.enter::<G>(mode, Attempt::Try).acquired(state))
+    }
+
+    /// Acquires by waiting for some time.
+    #[track_caller]
+    fn timed_with<G: 'static>(
+        &self,
+        mode: Mode,
+        lock: impl FnOnce(&R) -> Option<G>,
+    ) -> Option<TrackedGuard<G>> {
+        let waiting = self.enter::<G>(mode, Attempt::Timed);
+        let state = lock(&self.raw)?;
+        Some(waiting.acquired(state))
+    }
+
+    /// Releases: the map first, because afterwards another acquisition of this
+    /// thread could find the hold on its stack. It does not unwind, so the raw
+    /// lock is released whatever the map finds.
+    #[track_caller]
+    fn unlock_with<G>(&self, guard: TrackedGuard<G>, unlock: impl FnOnce(&R, G)) {
+        self.map.release(guard.held);
+        unlock(&self.raw, guard.state);
+    }
+
+    /// Changes the mode of a hold without waiting.
+    fn convert_with<G, H: 'static>(
+        &self,
+        mut guard: TrackedGuard<G>,
+        mode: Mode,
+        convert: impl FnOnce(&R, G) -> H,
+    ) -> TrackedGuard<H> {
+        release::set_mode(&self.map, &mut guard.held, mode, Self::stays::<H>());
+        TrackedGuard {
+            state: convert(&self.raw, guard.state),
+            held: guard.held,
+        }
+    }
+}
+
+impl<R, K: LockKind> HasLockMap for Tracked<R, K> {
+    fn lock_map(&self) -> &LockMap {
+        &self.map
+    }
+}
+
+/// The guard state of a [`Tracked`] lock: that of the raw lock, and the token.
+#[derive(Debug)]
+pub struct TrackedGuard<G> {
+    state: G,
+    held: HeldLock,
+}
+
+/// An acquisition or upgrade that was announced and has not succeeded: taken
+/// back when the raw lock fails or unwinds.
+struct Waiting<'a> {
+    map: &'a LockMap,
+    held: Option<HeldLock>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(map: &'a LockMap, held: HeldLock) -> Waiting<'a> {
+        Waiting {
+            map,
+            held: Some(held),
+        }
+    }
+
+    fn acquired<G>(mut self, state: G) -> TrackedGuard<G> {
+        let held = self.held.take().unwrap_or(HeldLock::UNTRACKED);
+        self.map.acquired(&held);
+        TrackedGuard { state, held }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.map.abandon(held);
+        }
+    }
+}
+
+/// parking_lot's raw mutex under the validator, as `lock_api` makes it.
+#[cfg(feature = "parking_lot")]
+pub type Mutex<T> = lock_api::Mutex<Tracked<parking_lot::RawMutex>, T>;
+/// The guard of [`Mutex`].
+#[cfg(feature = "parking_lot")]
+pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, Tracked<parking_lot::RawMutex>, T>;
+/// parking_lot's rwlock under the validator.
+#[cfg(feature = "parking_lot")]
+pub type RwLock<T> = lock_api::RwLock<Tracked<parking_lot::RawRwLock>, T>;
+/// The read guard of [`RwLock`].
+#[cfg(feature = "parking_lot")]
+pub type RwLockReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, Tracked<parking_lot::RawRwLock>, T>;
+/// The write guard of [`RwLock`].
+#[cfg(feature = "parking_lot")]
+pub type RwLockWriteGuard<'a, T> =
+    lock_api::RwLockWriteGuard<'a, Tracked<parking_lot::RawRwLock>, T>;
+/// The upgradable read guard of [`RwLock`].
+#[cfg(feature = "parking_lot")]
+pub type RwLockUpgradableReadGuard<'a, T> =
+    lock_api::RwLockUpgradableReadGuard<'a, Tracked<parking_lot::RawRwLock>, T>;

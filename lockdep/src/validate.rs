@@ -1,0 +1,255 @@
+//! Validation of one acquisition against what the thread holds.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::class::{ClassName, Ids, NodeKey, Origin};
+use crate::context::WaitType;
+use crate::graph::{self, Provenance};
+use crate::held::Held;
+use crate::key::OrderKey;
+use crate::map::LockMap;
+use crate::mode::{Attempt, HoldKind, Label, Mode, Request};
+use crate::report::{Acquisition, HeldInfo, Report, ReportKind};
+use crate::search::Step;
+use crate::thread::Owner;
+
+/// A lock that is about to be acquired.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) ids: Ids,
+    pub(crate) node: NodeKey,
+    pub(crate) origin: Origin,
+    pub(crate) mode: Mode,
+    pub(crate) request: Request,
+    pub(crate) attempt: Attempt,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) order: OrderKey,
+    pub(crate) outer: WaitType,
+    /// The lock is held upgradably, and wanted exclusively.
+    pub(crate) upgrade: bool,
+    /// Then the position of that hold, if it is on this thread's stack.
+    pub(crate) upgrades: Option<usize>,
+}
+
+impl Wanted {
+    #[inline]
+    pub(crate) fn new(
+        map: &LockMap,
+        subclass: u8,
+        mode: Mode,
+        attempt: Attempt,
+        site: &'static Location<'static>,
+    ) -> Wanted {
+        let ids = map.ids();
+        let blocking_writers = match map.origin {
+            Origin::Key(key) => key.blocking_writers,
+            _ => true,
+        };
+        Wanted {
+            ids,
+            node: NodeKey {
+                class: ids.class,
+                subclass,
+            },
+            origin: map.origin,
+            mode,
+            request: mode.request(blocking_writers),
+            attempt,
+            site,
+            order: map.order_key(),
+            outer: map.wait_types(mode).0,
+            upgrade: false,
+            upgrades: None,
+        }
+    }
+
+    fn acquisition(&self) -> Acquisition {
+        Acquisition {
+            class: self.name().to_string(),
+            mode: self.mode,
+            upgrade: self.upgrade,
+            attempt: self.attempt,
+            location: self.site.into(),
+            address: self.order.address,
+        }
+    }
+
+    fn name(&self) -> ClassName {
+        ClassName {
+            origin: self.origin,
+            node: self.node,
+        }
+    }
+
+    /// The holds that the thread keeps while it waits for this.
+    fn others<'a>(&self, owner: &'a Owner) -> impl Iterator<Item = &'a Held> + use<'a> {
+        let upgrades = self.upgrades;
+        let holds = owner.held.as_slice().iter().enumerate();
+        holds.filter_map(move |(at, held)| (Some(at) != upgrades).then_some(held))
+    }
+
+    /// Whether a hold of this very class is among them, so that recursion
+    /// depends on which locks they are and not on the classes alone.
+    pub(crate) fn nests(&self, owner: &Owner) -> bool {
+        self.others(owner)
+            .any(|held| held.node.class == self.node.class)
+    }
+
+    fn report(&self, kind: ReportKind, owner: &Owner, conflict: &Held, detail: String) -> Report {
+        let mut report = Report::new(kind, owner, self.site, detail);
+        report.acquisition = Some(self.acquisition());
+        report.conflict = Some(HeldInfo::from(conflict));
+        report.recovers = self.attempt == Attempt::Timed;
+        report
+    }
+}
+
+/// Records an edge from every other hold, also from one whose edge closes a
+/// cycle, and reports the cycles that are new.
+#[cold]
+pub(crate) fn dependencies(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
+    let mut graph = graph::lock();
+    let mut new: Vec<(Step, &Held)> = Vec::new();
+    for held in wanted.others(owner) {
+        if held.node == wanted.node {
+            continue;
+        }
+        let step = Step {
+            from: graph.node_of(held.node, held.origin),
+            to: graph.node_of(wanted.node, wanted.origin),
+            label: Label::new(held.mode.hold_kind(), wanted.request),
+        };
+        let provenance = || Provenance {
+            held_mode: held.mode,
+            held_at: held.site,
+            wanted_mode: wanted.mode,
+            upgrade: wanted.upgrade,
+            timed: wanted.attempt == Attempt::Timed,
+            wanted_at: wanted.site,
+            thread: Arc::clone(&owner.name),
+        };
+        if graph.add_edge(step.from, step.to, step.label, provenance) {
+            new.push((step, held));
+        }
+    }
+    let edges: Vec<Step> = new.iter().map(|(step, _)| *step).collect();
+    for cycle in graph.new_cycles(&edges) {
+        // A reduced cycle may have lost the new edge; then it is the walk that
+        // is new, and the newest hold speaks for it.
+        let conflict = new
+            .iter()
+            .find(|(step, _)| *step == cycle[0])
+            .unwrap_or(&new[new.len() - 1])
+            .1;
+        let detail = format!(
+            "{} is waited for while {} is held, which is itself waited for, directly or not, \
+             while {0} is held",
+            wanted.name(),
+            ClassName {
+                origin: conflict.origin,
+                node: conflict.node
+            }
+        );
+        let mut report = wanted.report(ReportKind::CircularDependency, owner, conflict, detail);
+        report.cycle = graph.describe(&cycle);
+        report.recovers |= report.cycle.iter().any(|edge| edge.timed);
+        reports.push(report);
+    }
+}
+
+/// Reports a hold of the same lock, or of another lock of the same class that
+/// no order allows, that can block this request.
+#[cold]
+pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
+    let blocks = |held: &&Held| {
+        wanted.request.blocked_by(held.mode.hold_kind())
+            && (held.lock == wanted.ids.lock || held.node == wanted.node && !in_order(held, wanted))
+    };
+    // A wait for oneself comes first: it is the one that is certain.
+    let own = |held: &&Held| held.lock == wanted.ids.lock && blocks(held);
+    let Some(held) = wanted
+        .others(owner)
+        .find(own)
+        .or_else(|| wanted.others(owner).find(blocks))
+    else {
+        return;
+    };
+    // Only a queued reader gets past a shared hold when no writer waits; all
+    // else is a deadlock here and now, and reporting it once is not enough.
+    let same = held.lock == wanted.ids.lock;
+    let queued_reader = matches!(wanted.mode, Mode::Shared | Mode::Upgradable)
+        && held.mode.hold_kind() == HoldKind::Shared;
+    let certain = same && !queued_reader;
+    let first = graph::lock().reported.insert(Box::new([wanted.node]));
+    if !first && !certain {
+        return;
+    }
+    let detail = format!(
+        "this thread already holds {} {} in a way that can block it",
+        if same {
+            "this very lock of"
+        } else {
+            "another lock of"
+        },
+        wanted.name()
+    );
+    reports.push(wanted.report(ReportKind::RecursiveLocking, owner, held, detail));
+}
+
+/// Whether the class declares that `held` may be held while `wanted` is waited
+/// for.
+fn in_order(held: &Held, wanted: &Wanted) -> bool {
+    let Origin::Key(key) = wanted.origin else {
+        return false;
+    };
+    let held = OrderKey {
+        address: held.address,
+        order: held.order,
+    };
+    key.order
+        .is_some_and(|order| order(held, wanted.order).is_lt())
+}
+
+/// Reports a wait that is longer than a section around it allows.
+#[cold]
+pub(crate) fn wait_context(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
+    let what = format!("a wait for {}", wanted.name());
+    let section = wanted
+        .others(owner)
+        .filter(|held| held.inner < wanted.outer)
+        .last()
+        .copied();
+    if let Some(mut report) = too_long(owner, section, wanted.outer, &what, wanted.site) {
+        report.acquisition = Some(wanted.acquisition());
+        reports.push(report);
+    }
+}
+
+/// A report about a wait inside `section`, or inside an `atomic` scope when it
+/// is `None`; each pair of section and place is reported once.
+pub(crate) fn too_long(
+    owner: &Owner,
+    section: Option<Held>,
+    outer: WaitType,
+    what: &str,
+    site: &'static Location<'static>,
+) -> Option<Report> {
+    /// Stands for the `atomic` scope; no class has serial 0.
+    const SCOPE: NodeKey = NodeKey {
+        class: 0,
+        subclass: 0,
+    };
+    let node = section.map_or(SCOPE, |held| held.node);
+    if !graph::lock().reported_waits.insert((node, site)) {
+        return None;
+    }
+    let (inside, inner) = match &section {
+        Some(held) => (HeldInfo::from(held).to_string(), held.inner),
+        None => ("an atomic scope".to_owned(), WaitType::Bounded),
+    };
+    let detail = format!("{what} ({outer:?}) in a section that allows {inner:?}: {inside}");
+    let mut report = Report::new(ReportKind::InvalidWaitContext, owner, site, detail);
+    report.conflict = section.as_ref().map(HeldInfo::from);
+    Some(report)
+}
