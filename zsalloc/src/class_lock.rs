@@ -1,6 +1,18 @@
 //! The pool's own mutexes, plain or under lockdep. The only file that mentions the feature
 //! `debug-lockdep`.
 
+use zslock::RawZsLock;
+use zslock::lockdep::LockClassKey;
+
+/// The lock class of all zspages of all pools. Its writers only ever try, so readers of one zspage
+/// may lock another.
+static ZSPAGE: LockClassKey = LockClassKey::new("zsalloc zspage").no_blocking_writers();
+
+/// The lock of a zspage, unless the builder is given another.
+pub(crate) fn zspage_lock() -> RawZsLock {
+    RawZsLock::with_class(&ZSPAGE)
+}
+
 /// The raw mutex of all of them.
 pub(crate) type RawClassLock = parking_lot::RawMutex;
 

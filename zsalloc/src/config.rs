@@ -3,10 +3,11 @@
 use std::fmt;
 
 use lock_api::RawRwLock;
+use zslock::RawZsLock;
 
 use crate::backend::{Mmap, PageSource};
 use crate::error::BuildError;
-use crate::pool::{DefaultLock, Pool};
+use crate::pool::Pool;
 use crate::size_class::{self, CHAIN_SIZES};
 
 /// How objects are sorted into size classes, and how long zspages are.
@@ -57,13 +58,13 @@ pub struct PoolBuilder<L, S> {
     pub(crate) retain_pages: usize,
 }
 
-impl PoolBuilder<DefaultLock, Mmap> {
+impl PoolBuilder<RawZsLock, Mmap> {
     pub(crate) fn new() -> Self {
         Self {
             classes: ClassPolicy::default(),
             page_size: 4096,
             source: Mmap::new(),
-            new_lock: crate::pool::default_lock,
+            new_lock: crate::class_lock::zspage_lock,
             prepare_exclusive: None,
             max_pages: usize::MAX,
             retain_pages: 0,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use lock_api::RawRwLock;
+use zslock::RawZsLock;
 
 use crate::backend::{Mmap, PageSource};
 use crate::chain::{ClassTable, Run};
@@ -20,13 +21,6 @@ use crate::pages::{NoPages, Pages};
 use crate::reclaim::Pin;
 use crate::stats::Counters;
 use crate::zspage::{Zspage, ZspageId};
-
-/// The lock of a zspage unless the builder is given another.
-pub(crate) type DefaultLock = parking_lot::RawRwLock;
-
-pub(crate) fn default_lock() -> DefaultLock {
-    DefaultLock::INIT
-}
 
 /// The id of the next pool; ids start at 1 and are never reused. 0: exhausted.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
@@ -70,7 +64,7 @@ pub(crate) type ZspageTable<L> = IndexTable<AtomicPtr<Zspage<L>>>;
 // Invariant: a `Pool<L, S>` is made only by `PoolBuilder::build`, which asks for `L: Send + Sync +
 // 'static`. The type is invariant in `L` (`AtomicPtr`), so this holds wherever a pool is seen, and
 // the methods need not repeat the bounds.
-pub struct Pool<L: RawRwLock = DefaultLock, S: PageSource = Mmap> {
+pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     id: u32,
     pub(crate) table: ClassTable,
     classes: Box<[ClassMutex<Class<L>>]>,
@@ -105,7 +99,7 @@ impl Pool {
     }
 
     /// Configures a pool.
-    pub fn builder() -> PoolBuilder<DefaultLock, Mmap> {
+    pub fn builder() -> PoolBuilder<RawZsLock, Mmap> {
         PoolBuilder::new()
     }
 }
