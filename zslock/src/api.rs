@@ -21,6 +21,22 @@ pub struct ReadToken(Held);
 pub struct UpgradableToken(Held);
 
 /// What a write guard carries; like [`ReadToken`], but not `Send`: a write section ends soon, on its own thread.
+///
+/// A read guard may travel:
+///
+/// ```
+/// fn send<T: Send>(_: T) {}
+/// let lock = zslock::ZsLock::new(0);
+/// send(lock.read());
+/// ```
+///
+/// A write guard may not:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>(_: T) {}
+/// let lock = zslock::ZsLock::new(0);
+/// send(lock.write());
+/// ```
 #[derive(Debug)]
 pub struct WriteToken(Held, PhantomData<GuardNoSend>);
 

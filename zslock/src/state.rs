@@ -125,6 +125,6 @@ mod tests {
     fn a_claim_leaves_room_for_transient_readers() {
         assert!(is_claimable(CROWDED - ONE_READER));
         assert!(!is_claimable(CROWDED));
-        assert!(CROWDED & READERS != 0 && CROWDED << 1 == EXCLUSIVE);
+        assert_eq!((CROWDED & READERS, CROWDED << 1), (CROWDED, EXCLUSIVE));
     }
 }
