@@ -3,6 +3,7 @@
 mod failing;
 mod heap;
 mod mmap;
+mod region;
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -35,7 +36,8 @@ impl std::error::Error for SourceError {}
 /// # Safety
 ///
 /// A successful `alloc(n)` returns memory of `n * SOURCE_PAGE` bytes, aligned to `SOURCE_PAGE`,
-/// zeroed, readable and writable by every thread, and used by nobody else until it is released.
+/// zeroed, readable and writable by every thread, and used by nobody else until it is released or
+/// the source is dropped.
 pub unsafe trait PageSource: Send + Sync {
     /// A run of `pages` contiguous pages; `pages` is not 0.
     ///
