@@ -46,7 +46,7 @@ pub type MappedZsLockWriteGuard<'a, T> = lock_api::MappedRwLockWriteGuard<'a, Ra
 /// A writer that waits *claims* the lock as soon as no writer and no upgradable reader is in its way; new readers wait from then
 /// on, and the writer follows when those inside have left. A writer that leaves grants the lock to all readers that are
 /// parked before the next writer (phase-fair), so both sides wait a bounded number of sections. Write sections may sleep.
-/// The price: nested reads on one thread may deadlock with a waiting writer, as in parking_lot.
+/// (Without the feature `std` nobody parks, and there is no such bound.) The price: nested reads on one thread may deadlock with a waiting writer, as in parking_lot.
 ///
 /// # Examples
 ///

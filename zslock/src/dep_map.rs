@@ -4,17 +4,17 @@
 //! the token that it answered with. Without it the same names are empty types and empty inline functions, so the code
 //! around them is written once.
 
+#[cfg(not(feature = "debug-lockdep"))]
+mod mirror;
+#[cfg(not(feature = "debug-lockdep"))]
+mod off;
 #[cfg(feature = "debug-lockdep")]
-#[path = "dep_map/on.rs"]
-mod imp;
+mod on;
 
 #[cfg(not(feature = "debug-lockdep"))]
-#[path = "dep_map/off.rs"]
-mod imp;
-
-#[cfg(not(feature = "debug-lockdep"))]
-#[path = "dep_map/mirror.rs"]
-pub(crate) mod mirror;
+use off as imp;
+#[cfg(feature = "debug-lockdep")]
+use on as imp;
 
 pub(crate) use imp::{DepMap, Held};
 
@@ -24,5 +24,8 @@ pub(crate) use imp::{DepMap, Held};
 /// order that can deadlock is reported when it is first seen, on one thread, without the deadlock. Without it they are
 /// no-ops of the same names and signatures, so annotated code compiles both ways.
 pub mod lockdep {
-    pub use super::imp::api::*;
+    #[cfg(not(feature = "debug-lockdep"))]
+    pub use super::mirror::*;
+    #[cfg(feature = "debug-lockdep")]
+    pub use super::on::api::*;
 }

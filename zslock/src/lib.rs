@@ -52,6 +52,8 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
+extern crate alloc;
+
 mod alias;
 mod api;
 mod dep_map;

@@ -50,16 +50,18 @@ pub(crate) struct Unparked {
     pub(crate) more: bool,
 }
 
+#[cfg(zslock_loom)]
+mod loom;
+#[cfg(not(any(feature = "std", zslock_loom)))]
+mod spinning;
 #[cfg(all(feature = "std", not(zslock_loom)))]
-#[path = "park/table.rs"]
-mod imp;
+mod table;
 
 #[cfg(zslock_loom)]
-#[path = "park/loom.rs"]
-mod imp;
-
+use self::loom as imp;
 #[cfg(not(any(feature = "std", zslock_loom)))]
-#[path = "park/spinning.rs"]
-mod imp;
+use spinning as imp;
+#[cfg(all(feature = "std", not(zslock_loom)))]
+use table as imp;
 
 pub(crate) use imp::{Deadline, park, unpark_all, unpark_one};

@@ -1,6 +1,5 @@
 //! The feature is off: nothing is stored, nothing is called.
 
-pub(crate) use super::mirror as api;
 use super::mirror::{Attempt, LockClassKey, Mode};
 
 /// Nothing: the lock stays one word.

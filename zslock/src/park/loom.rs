@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use loom::sync::{Condvar, Mutex};
+use ::loom::sync::{Condvar, Mutex};
 
 use super::{Parked, Unparked, Waiter, Wake};
 
@@ -62,7 +62,7 @@ impl Table {
     }
 }
 
-loom::lazy_static! {
+::loom::lazy_static! {
     static ref TABLE: Mutex<Table> = Mutex::new(Table::default());
 }
 

@@ -31,7 +31,7 @@ for_both_policies! {
         assert!(panic_message(|| drop(lock.try_read())).contains("too many readers"));
         assert_eq!(state(), full);
 
-        let upgradable = lock.upgradable_read();
+        let upgradable = lock.try_upgradable_read().expect("it is not counted");
         assert!(lock.try_upgradable_read().is_none());
         let upgradable = RwLockUpgradableReadGuard::try_upgrade(upgradable).expect_err("readers are inside");
         let message = panic_message(|| drop(RwLockUpgradableReadGuard::downgrade(upgradable)));

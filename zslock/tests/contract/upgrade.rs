@@ -20,7 +20,7 @@ for_both_policies! {
     fn try_upgrade_fails_beside_a_reader_and_keeps_the_lock<R>() {
         let lock = RwLock::<R, u32>::new(0);
         let reader = lock.read();
-        let upgradable = lock.upgradable_read();
+        let upgradable = lock.try_upgradable_read().expect("readers do not matter");
         let upgradable = RwLockUpgradableReadGuard::try_upgrade(upgradable).expect_err("a reader is inside");
         drop(reader);
         let Ok(mut writer) = RwLockUpgradableReadGuard::try_upgrade(upgradable) else {

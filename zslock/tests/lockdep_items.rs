@@ -1,0 +1,88 @@
+//! Names every item of `zslock::lockdep`. The same file compiles with `debug-lockdep` off and on; what it asserts is what
+//! differs, and that nothing else does.
+
+#![cfg(not(zslock_loom))]
+
+use zslock::lockdep::{
+    self, Attempt, Graph, HasLockMap, HeldInfo, LockClassKey, Mode, OrderFn, OrderKey, Policy,
+    Report, ReportKind, Stats, WaitType, assert_held, assert_held_exclusive, assert_none_held,
+    assert_not_held, atomic, collect, detach, held, might_lock, might_sleep, nested,
+};
+use zslock::{ZsLock, lock_class_key};
+
+const ON: bool = cfg!(feature = "debug-lockdep");
+
+static ORDERED: LockClassKey = LockClassKey::new("ordered")
+    .wait(WaitType::Sleep, WaitType::Sleep)
+    .wait_for(Mode::Shared, WaitType::Bounded, WaitType::Sleep)
+    .order_by(by_address);
+static TRIED: LockClassKey = LockClassKey::new("tried").no_blocking_writers();
+
+const _: OrderFn = by_address;
+fn by_address(held: OrderKey, wanted: OrderKey) -> std::cmp::Ordering {
+    held.address.cmp(&wanted.address)
+}
+
+fn has_map(lock: &impl HasLockMap) {
+    might_lock(lock, Mode::SharedRecursive);
+}
+
+#[test]
+fn annotated_code_runs_either_way() {
+    let _: (Attempt, fn(Policy)) = (Attempt::Block, lockdep::set_policy);
+    let a: ZsLock<u32> = zslock::with_class(&ORDERED, 1);
+    let b: ZsLock<u32> = zslock::with_class(&TRIED, 2);
+    let c: ZsLock<u32> = zslock::with_class(lock_class_key!("third"), 3);
+    let d = zslock::at_site(4);
+    let e = zslock::gated_with_class(lock_class_key!("gated"), 5);
+    let f = zslock::gated_at_site(6);
+
+    assert_none_held!();
+    assert_not_held!(a);
+    has_map(&a);
+    let guard = a.read();
+    assert_held!(a);
+    let inner = nested(1, || b.read());
+    assert_eq!(held().len(), if ON { 2 } else { 0 });
+    drop(inner);
+    detach(&a);
+    drop(guard);
+    let guard = c.write();
+    assert_held_exclusive!(c);
+    drop(guard);
+    might_sleep();
+    assert_eq!(atomic(|| *d.read()), 4);
+    assert_eq!(*e.read() + *f.read(), 11);
+    let _: Vec<HeldInfo> = held();
+}
+
+#[test]
+fn an_inversion_is_reported_if_the_validator_is_there() {
+    lockdep::on_report(|report: &Report| assert_eq!(report.kind(), ReportKind::CircularDependency));
+    let (a, b) = (ZsLock::new(()), ZsLock::new(()));
+    let ((), reports) = collect(|| {
+        drop((a.read(), b.write()));
+        drop((b.read(), a.write()));
+    });
+    assert_eq!(reports.len(), usize::from(ON));
+    for report in &reports {
+        let here = file!().rsplit('/').next().unwrap();
+        let splat = report.to_string();
+        assert!(
+            splat.matches(here).count() >= 4,
+            "the user's lines: {splat}"
+        );
+        assert!(!splat.contains("zslock/src"), "our own lines: {splat}");
+    }
+
+    let stats: Stats = lockdep::stats();
+    let graph: Graph = lockdep::graph();
+    assert_eq!(stats.dependencies > 0, ON);
+    assert_eq!(stats.classes > 0, ON);
+    assert_eq!(
+        !graph.classes.is_empty() && !graph.dependencies.is_empty(),
+        ON
+    );
+    assert!(graph.to_dot().starts_with("digraph"));
+    assert!(graph.to_json().contains("classes"));
+}
