@@ -119,9 +119,15 @@ impl DependencyGraph {
         for walk in walks {
             let edge = walk[0];
             let cycle = reduce(walk);
-            if self.report_once(&cycle) {
+            let through_edge = cycle.contains(&edge);
+            let news = self.report_once(&cycle);
+            if news {
                 found.push(cycle);
-            } else if let Some(cycle) = self.simple_cycle(edge)
+            }
+            // What was found is known, or was there before this edge: a longer
+            // cycle may be what the edge makes.
+            if (!news || !through_edge)
+                && let Some(cycle) = self.simple_cycle(edge)
                 && self.report_once(&cycle)
             {
                 found.push(cycle);

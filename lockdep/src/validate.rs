@@ -166,28 +166,17 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
         wanted.request.blocked_by(held.mode.hold_kind())
             && (held.lock == wanted.ids.lock || held.node == wanted.node && !in_order(held, wanted))
     };
-    // A wait for oneself comes first: it is the one that is certain.
-    let own = |held: &&Held| held.lock == wanted.ids.lock && blocks(held);
-    let Some(held) = wanted
-        .others(owner)
-        .find(own)
-        .or_else(|| wanted.others(owner).find(blocks))
-    else {
+    let worst = |held: &&Held| (certain(held, wanted), held.lock == wanted.ids.lock);
+    let Some(held) = wanted.others(owner).filter(blocks).max_by_key(worst) else {
         return;
     };
-    // Only a queued reader gets past a shared hold when no writer waits; all
-    // else is a deadlock here and now, and reporting it once is not enough.
-    let same = held.lock == wanted.ids.lock;
-    let queued_reader = matches!(wanted.mode, Mode::Shared | Mode::Upgradable)
-        && held.mode.hold_kind() == HoldKind::Shared;
-    let certain = same && !queued_reader;
     let first = graph::lock().reported.insert(Box::new([wanted.node]));
-    if !first && !certain {
+    if !first && !certain(held, wanted) {
         return;
     }
     let detail = format!(
         "this thread already holds {} {} in a way that can block it",
-        if same {
+        if held.lock == wanted.ids.lock {
             "this very lock of"
         } else {
             "another lock of"
@@ -195,6 +184,15 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
         wanted.name()
     );
     reports.push(wanted.report(ReportKind::RecursiveLocking, owner, held, detail));
+}
+
+/// Whether waiting for `wanted` while `held` is held, and can block it, never
+/// ends. Then reporting it once is not enough. Between two locks of a class, or
+/// for a reader that gets past a reader when no writer waits, it may end.
+fn certain(held: &Held, wanted: &Wanted) -> bool {
+    let queued_reader = matches!(wanted.mode, Mode::Shared | Mode::Upgradable)
+        && held.mode.hold_kind() == HoldKind::Shared;
+    held.lock == wanted.ids.lock && !queued_reader
 }
 
 /// Whether the class declares that `held` may be held while `wanted` is waited

@@ -1,0 +1,185 @@
+//! How reports leave the validator: panic, event, handler, `collect`.
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use lockdep::Mode::Exclusive;
+use lockdep::ReportKind::{self, CircularDependency};
+use lockdep::{Report, collect};
+use support::{Lock, NONE, kinds, nest};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// Two locks of which the order first, second is known.
+fn ordered() -> (Lock, Lock) {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest(&[&a, &b]);
+    (a, b)
+}
+
+#[test]
+fn by_default_the_acquisition_panics_with_the_splat_and_nothing_is_held() {
+    let (a, b) = ordered();
+    let held = b.lock();
+    let panic = catch_unwind(AssertUnwindSafe(|| a.lock())).unwrap_err();
+    let message = panic.downcast_ref::<String>().expect("a message");
+    assert!(message.contains("WARNING: possible deadlock: circular lock dependency"));
+    assert!(message.contains("*** DEADLOCK ***"));
+    assert_eq!(lockdep::held().len(), 1, "only B");
+    b.unlock(held);
+    assert_eq!(lockdep::held(), []);
+}
+
+#[test]
+fn while_the_thread_unwinds_a_report_does_not_panic_again() {
+    struct Inverts<'a>(&'a Lock, &'a Lock);
+    impl Drop for Inverts<'_> {
+        fn drop(&mut self) {
+            nest(&[self.1, self.0]);
+        }
+    }
+    let (a, b) = ordered();
+    let (events, subscriber) = recorder();
+    tracing::subscriber::with_default(subscriber, || {
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            let _inverts = Inverts(&a, &b);
+            panic!("the first");
+        }));
+        assert_eq!(
+            *panic.unwrap_err().downcast_ref::<&str>().unwrap(),
+            "the first"
+        );
+    });
+    assert_eq!(events.lock().unwrap().len(), 1, "but it is logged");
+}
+
+#[test]
+fn collect_keeps_the_reports_of_its_own_scope_and_thread() {
+    let [(a, b), (c, d), (e, f)] = [(); 3].map(|()| ordered());
+    let ((inner, elsewhere), outer) = collect(|| {
+        nest(&[&b, &a]);
+        let inner = kinds(|| nest(&[&d, &c]));
+        let elsewhere = std::thread::scope(|scope| {
+            let other = scope.spawn(|| catch_unwind(AssertUnwindSafe(|| nest(&[&f, &e]))).is_err());
+            other.join().unwrap()
+        });
+        (inner, elsewhere)
+    });
+    assert_eq!(inner, [CircularDependency]);
+    assert!(elsewhere, "the policy holds on other threads");
+    let outer: Vec<_> = outer.iter().map(Report::kind).collect();
+    assert_eq!(outer, [CircularDependency]);
+}
+
+#[test]
+fn collect_ends_when_its_closure_panics() {
+    let (a, b) = ordered();
+    let unwound = catch_unwind(|| collect(|| panic!("out")));
+    assert!(unwound.is_err());
+    let reported = catch_unwind(AssertUnwindSafe(|| nest(&[&b, &a])));
+    assert!(reported.is_err(), "the policy is in force again");
+}
+
+/// Events of target `lockdep`, each as its level and fields.
+type Events = Arc<Mutex<Vec<(tracing::Level, Vec<(String, String)>)>>>;
+
+struct Recorder {
+    events: Events,
+    /// Two tracked locks, taken in both orders while an event is recorded.
+    locks: [lockdep::Mutex<()>; 2],
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Recorder {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Fields(Vec<(String, String)>);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push((field.name().to_owned(), format!("{value:?}")));
+            }
+        }
+        if event.metadata().target() != "lockdep" {
+            return;
+        }
+        drop((self.locks[0].lock(), self.locks[1].lock()));
+        drop((self.locks[1].lock(), self.locks[0].lock()));
+        let mut fields = Fields(Vec::new());
+        event.record(&mut fields);
+        let entry = (*event.metadata().level(), fields.0);
+        self.events.lock().unwrap().push(entry);
+    }
+}
+
+fn recorder() -> (Events, impl tracing::Subscriber + Send + Sync) {
+    let events = Events::default();
+    let recorder = Recorder {
+        events: Arc::clone(&events),
+        locks: [lockdep::Mutex::new(()), lockdep::Mutex::new(())],
+    };
+    (events, tracing_subscriber::registry().with(recorder))
+}
+
+#[test]
+fn each_report_is_one_error_event_and_the_subscriber_may_lock() {
+    let (a, b) = ordered();
+    let (events, subscriber) = recorder();
+    let found = tracing::subscriber::with_default(subscriber, || kinds(|| nest(&[&b, &a])));
+    assert_eq!(found, [CircularDependency]);
+    let events = events.lock().unwrap();
+    assert_eq!(events.len(), 1);
+    let (level, fields) = &events[0];
+    assert_eq!(*level, tracing::Level::ERROR);
+    let field = |name: &str| {
+        let mut named = fields.iter().filter(|(field, _)| field == name);
+        named
+            .next()
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default()
+    };
+    assert_eq!(field("kind"), "\"CircularDependency\"");
+    assert_eq!(
+        field("message"),
+        "possible deadlock: circular lock dependency"
+    );
+    for name in ["acquiring", "holding", "cycle", "held", "location"] {
+        assert!(
+            field(name).contains("emission.rs:"),
+            "{name}: {}",
+            field(name)
+        );
+    }
+    assert_eq!(field("cycle").matches(" -> ").count(), 2);
+}
+
+#[test]
+fn a_handler_gets_each_report_and_may_lock_and_even_panic_in_a_drop() {
+    static KINDS: Mutex<Vec<ReportKind>> = Mutex::new(Vec::new());
+    const ME: &str = "a_handler_gets_each_report_and_may_lock_and_even_panic_in_a_drop";
+    let (first, second) = (lockdep::Mutex::new(()), lockdep::Mutex::new(()));
+    lockdep::on_report(move |report| {
+        // The handler is the process's; other tests run at the same time.
+        if report.thread == ME {
+            drop((first.lock(), second.lock()));
+            drop((second.lock(), first.lock()));
+            assert_eq!(lockdep::held(), [], "this thread is not followed here");
+            KINDS.lock().unwrap().push(report.kind());
+        }
+        assert_ne!(
+            report.kind(),
+            ReportKind::BadUnlock,
+            "panics in the handler"
+        );
+    });
+    let (a, b) = ordered();
+    assert_eq!(kinds(|| nest(&[&b, &a])), [CircularDependency]);
+    assert_eq!(*KINDS.lock().unwrap(), [CircularDependency]);
+    // A release does not unwind, whatever the handler does.
+    let held = a.lock();
+    assert_eq!(kinds(|| b.unlock(held)), [ReportKind::BadUnlock]);
+    assert_eq!(KINDS.lock().unwrap().len(), 2);
+    // The thread is followed again.
+    let held = a.try_in(Exclusive);
+    assert_eq!(lockdep::held().len(), 1);
+    a.unlock(held);
+    assert_eq!(kinds(|| nest(&[&a, &b])), NONE);
+}

@@ -1,0 +1,476 @@
+//! Lock order between classes: what is a possible deadlock, and what is not.
+
+mod support;
+
+use lockdep::Mode::{self, Exclusive, Shared, SharedRecursive, Upgradable, UpgradableRecursive};
+use lockdep::ReportKind::CircularDependency;
+use lockdep::{Attempt, LockClassKey, LockMap};
+use support::{Lock, NONE, kinds, nest, nest_modes, reports};
+
+#[test]
+fn two_locks_in_both_orders_are_reported_at_the_second_order() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    assert_eq!(kinds(|| nest(&[&a, &b])), NONE);
+    assert_eq!(kinds(|| nest(&[&a, &b])), NONE);
+    assert_eq!(kinds(|| nest(&[&b, &a])), [CircularDependency]);
+}
+
+#[test]
+fn orders_seen_on_different_threads_count_together() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    std::thread::scope(|scope| {
+        scope.spawn(|| nest(&[&a, &b]));
+    });
+    let found = reports(|| nest(&[&b, &a]));
+    assert_eq!(found.len(), 1);
+    assert_ne!(found[0].cycle[1].thread, found[0].cycle[0].thread);
+}
+
+#[test]
+fn a_consistent_order_is_never_reported() {
+    let locks: Vec<_> = (0..10).map(|_| Lock::instance()).collect();
+    let found = reports(|| {
+        for i in 0..locks.len() {
+            for j in i + 1..locks.len() {
+                for k in j + 1..locks.len() {
+                    nest(&[&locks[i], &locks[j], &locks[k]]);
+                }
+            }
+        }
+    });
+    assert!(found.is_empty(), "{}", found[0]);
+}
+
+#[test]
+fn a_cycle_of_many_classes_is_reported_with_all_its_edges() {
+    for length in [3, 4, 7, 40] {
+        let locks: Vec<_> = (0..length).map(|_| Lock::instance()).collect();
+        for pair in locks.windows(2) {
+            assert_eq!(kinds(|| nest(&[&pair[0], &pair[1]])), NONE);
+        }
+        let found = reports(|| nest(&[&locks[length - 1], &locks[0]]));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].cycle.len(), length);
+        for (i, edge) in found[0].cycle.iter().enumerate() {
+            assert_eq!(edge.wanted, found[0].cycle[(i + 1) % length].held);
+        }
+    }
+}
+
+#[test]
+fn edges_come_from_every_held_lock_not_only_from_the_nearest() {
+    let (a, b, c) = (Lock::instance(), Lock::instance(), Lock::instance());
+    // B is only tried, so that A -> C is not implied by A -> B -> C.
+    let (held_a, held_b) = (a.lock(), b.try_in(Exclusive));
+    let held_c = c.lock();
+    c.unlock(held_c);
+    b.unlock(held_b);
+    a.unlock(held_a);
+    assert_eq!(kinds(|| nest(&[&c, &a])), [CircularDependency]);
+}
+
+#[test]
+fn a_report_does_not_switch_the_validator_off() {
+    let locks: Vec<_> = (0..4).map(|_| Lock::instance()).collect();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| &locks[i]);
+    nest(&[a, b]);
+    assert_eq!(kinds(|| nest(&[b, a])), [CircularDependency]);
+    assert_eq!(kinds(|| nest(&[c, d])), NONE);
+    assert_eq!(kinds(|| nest(&[d, c])), [CircularDependency]);
+    // The edge that closed a cycle is an edge like any other: B -> A counts.
+    assert_eq!(kinds(|| nest(&[a, c])), NONE);
+    let found = reports(|| nest(&[c, b]));
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn each_class_cycle_is_reported_once() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest(&[&a, &b]);
+    assert_eq!(kinds(|| nest(&[&b, &a])), [CircularDependency]);
+    assert_eq!(kinds(|| nest(&[&b, &a])), NONE);
+    // The same two classes in other modes and on another thread: no news.
+    let silent = std::thread::scope(|scope| {
+        scope
+            .spawn(|| kinds(|| nest_modes(&b, Shared, &a, Exclusive)))
+            .join()
+            .unwrap()
+    });
+    assert_eq!(silent, NONE);
+}
+
+#[test]
+fn a_longer_cycle_through_a_known_one_is_news() {
+    let [a, b, c] = [(); 3].map(|()| Lock::instance());
+    nest_modes(&a, SharedRecursive, &b, Exclusive);
+    nest_modes(&b, Exclusive, &c, Exclusive);
+    assert_eq!(
+        kinds(|| nest_modes(&b, Exclusive, &a, Exclusive)),
+        [CircularDependency]
+    );
+    let found = reports(|| nest_modes(&c, Exclusive, &a, Exclusive));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].cycle.len(), 3);
+}
+
+/// Whether A held in `hold` with B wanted in `want`, and B held exclusively
+/// with A wanted in `back`, is reported. The joint at A is `hold` against
+/// `back`, that at B always blocks.
+fn joint(hold: Mode, back: Mode) -> bool {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest_modes(&a, hold, &b, Exclusive);
+    !kinds(|| nest_modes(&b, Exclusive, &a, back)).is_empty()
+}
+
+#[test]
+fn a_cycle_counts_only_if_each_hold_can_block_the_request() {
+    const ALL: [Mode; 5] = [
+        Exclusive,
+        Shared,
+        SharedRecursive,
+        Upgradable,
+        UpgradableRecursive,
+    ];
+    for hold in ALL {
+        for back in [Exclusive, Shared, Upgradable] {
+            assert!(joint(hold, back), "{hold} blocks {back}");
+        }
+        let exclusive = hold == Exclusive;
+        assert_eq!(joint(hold, SharedRecursive), exclusive, "{hold}");
+        let sharer = matches!(hold, Shared | SharedRecursive);
+        assert_eq!(joint(hold, UpgradableRecursive), !sharer, "{hold}");
+    }
+}
+
+#[test]
+fn a_weak_path_does_not_hide_a_strong_one() {
+    // X is held shared towards A, so of the two ways from B to X only the
+    // write waits for it, and the search meets the read first.
+    let [a, x, b] = [(); 3].map(|()| Lock::instance());
+    nest_modes(&b, Exclusive, &x, SharedRecursive);
+    nest_modes(&b, Exclusive, &x, Exclusive);
+    nest_modes(&x, SharedRecursive, &a, Exclusive);
+    assert_eq!(
+        kinds(|| nest_modes(&a, Exclusive, &b, Exclusive)),
+        [CircularDependency]
+    );
+
+    // With the read alone there is no deadlock; the write is what makes one.
+    let [a, x, b] = [(); 3].map(|()| Lock::instance());
+    nest_modes(&b, Exclusive, &x, SharedRecursive);
+    nest_modes(&x, SharedRecursive, &a, Exclusive);
+    assert_eq!(kinds(|| nest_modes(&a, Exclusive, &b, Exclusive)), NONE);
+    assert_eq!(
+        kinds(|| nest_modes(&b, Exclusive, &x, Exclusive)),
+        [CircularDependency]
+    );
+}
+
+#[test]
+fn tries_add_no_dependency_to_themselves_but_one_from_themselves() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest(&[&a, &b]);
+    let held = b.lock();
+    let tried = a.try_in(Exclusive);
+    a.unlock(tried);
+    b.unlock(held);
+    // Nothing depends on A being tried: the order is still A, B.
+    assert_eq!(kinds(|| nest(&[&a, &b])), NONE);
+
+    let (c, d) = (Lock::instance(), Lock::instance());
+    nest(&[&d, &c]);
+    let found = kinds(|| {
+        let tried = c.try_in(Exclusive);
+        let held = d.lock();
+        d.unlock(held);
+        c.unlock(tried);
+    });
+    assert_eq!(found, [CircularDependency]);
+}
+
+#[test]
+fn a_try_does_not_count_as_the_validation_of_a_wait() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest(&[&b, &a]);
+    let held = a.lock();
+    let tried = b.try_in(Exclusive);
+    b.unlock(tried);
+    let found = kinds(|| {
+        let waited = b.lock();
+        b.unlock(waited);
+    });
+    a.unlock(held);
+    assert_eq!(found, [CircularDependency]);
+}
+
+#[test]
+fn a_timed_wait_counts_and_the_report_says_that_it_recovers() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest(&[&a, &b]);
+    let found = reports(|| {
+        let held = b.lock();
+        let waiting = a.0.acquire(Exclusive, Attempt::Timed);
+        a.0.abandon(waiting);
+        b.unlock(held);
+    });
+    assert_eq!(found.len(), 1);
+    assert!(found[0].recovers);
+    assert!(found[0].to_string().contains("would recover by timeout"));
+    assert!(lockdep::held().is_empty(), "the abandoned wait is not held");
+
+    let (c, d) = (Lock::instance(), Lock::instance());
+    nest(&[&c, &d]);
+    let found = reports(|| nest(&[&d, &c]));
+    assert!(!found[0].recovers);
+}
+
+#[test]
+fn out_of_order_release_ends_the_dependencies_of_what_was_released() {
+    let [a, b, c] = [(); 3].map(|()| Lock::instance());
+    let held_a = a.lock();
+    let held_b = b.lock();
+    a.unlock(held_a);
+    let held_c = c.lock();
+    c.unlock(held_c);
+    b.unlock(held_b);
+    // A -> B and B -> C were seen, and never A -> C.
+    assert_eq!(kinds(|| nest(&[&c, &a])), [CircularDependency]);
+
+    let [a, b, c] = [(); 3].map(|()| Lock::instance());
+    let held_a = a.lock();
+    let held_b = b.try_in(Exclusive);
+    a.unlock(held_a);
+    let held_c = c.lock();
+    c.unlock(held_c);
+    b.unlock(held_b);
+    // Only B -> C was seen.
+    assert_eq!(kinds(|| nest(&[&c, &a])), NONE);
+}
+
+#[test]
+fn the_chain_left_by_an_out_of_order_release_is_validated_anew() {
+    let [a, b, c] = [(); 3].map(|()| Lock::instance());
+    // Known to the thread's cache: A, then B on top, then C.
+    nest(&[&a, &c]);
+    nest(&[&c, &b]);
+    let held_a = a.lock();
+    let held_b = b.try_in(Exclusive);
+    a.unlock(held_a);
+    let found = kinds(|| {
+        let held_c = c.lock();
+        c.unlock(held_c);
+    });
+    b.unlock(held_b);
+    assert_eq!(found, [CircularDependency], "B -> C against C -> B");
+}
+
+#[test]
+fn a_downgraded_hold_makes_the_dependencies_of_a_shared_one() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest_modes(&b, Exclusive, &a, SharedRecursive);
+    let mut held = a.lock();
+    a.0.downgrade(&mut held);
+    let found = kinds(|| {
+        let inner = b.lock();
+        b.unlock(inner);
+    });
+    a.unlock(held);
+    assert_eq!(found, NONE, "readers of A do not block readers of A");
+
+    // Without the downgrade the same is a deadlock, also when the thread has
+    // seen the downgraded situation before.
+    let held = a.lock();
+    let found = kinds(|| {
+        let inner = b.lock();
+        b.unlock(inner);
+    });
+    a.unlock(held);
+    assert_eq!(found, [CircularDependency]);
+}
+
+#[test]
+fn locks_above_a_downgraded_one_are_not_taken_for_validated_with_it() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    let mut held = a.lock();
+    let inner = b.lock();
+    a.0.downgrade(&mut held);
+    b.unlock(inner);
+    a.unlock(held);
+    // A (exclusive) -> B was seen. A (shared) -> B was not, so the upgrade of
+    // A, which only readers of A block, is safe while B is held,
+    let upgrade = || {
+        let held_b = b.lock();
+        let mut held_a = a.try_in(Upgradable);
+        a.0.upgrade(&mut held_a, Attempt::Block);
+        a.unlock(held_a);
+        b.unlock(held_b);
+    };
+    assert_eq!(kinds(upgrade), NONE);
+    // and B under a reader of A is what makes it unsafe.
+    let found = kinds(|| nest_modes(&a, SharedRecursive, &b, Exclusive));
+    assert_eq!(found, [CircularDependency]);
+}
+
+#[test]
+fn an_upgrade_waits_for_readers_while_everything_else_is_held() {
+    // Later holds too: B is taken after the upgradable hold of A.
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest_modes(&a, SharedRecursive, &b, Exclusive);
+    let mut held_a = a.wait(UpgradableRecursive);
+    let held_b = b.try_in(Exclusive);
+    let found = reports(|| a.0.upgrade(&mut held_a, Attempt::Block));
+    b.unlock(held_b);
+    a.unlock(held_a);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].cycle[0].upgrade);
+
+    // An exclusive or upgradable hold of A cannot block an upgrade of A.
+    for mode in [Exclusive, Upgradable] {
+        let (a, b) = (Lock::instance(), Lock::instance());
+        nest_modes(&a, mode, &b, Exclusive);
+        let mut held_a = a.wait(UpgradableRecursive);
+        let held_b = b.try_in(Exclusive);
+        assert_eq!(kinds(|| a.0.upgrade(&mut held_a, Attempt::Block)), NONE);
+        b.unlock(held_b);
+        a.unlock(held_a);
+    }
+
+    // A try never waits.
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest_modes(&a, SharedRecursive, &b, Exclusive);
+    let held_b = b.lock();
+    let mut held_a = a.try_in(Upgradable);
+    assert_eq!(kinds(|| a.0.upgrade(&mut held_a, Attempt::Try)), NONE);
+    assert_eq!(lockdep::held()[1].mode, Exclusive);
+    a.0.set_mode(&mut held_a, Upgradable);
+    assert_eq!(lockdep::held()[1].mode, Upgradable);
+    a.unlock(held_a);
+    b.unlock(held_b);
+}
+
+#[test]
+fn an_upgraded_hold_blocks_like_an_exclusive_one() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    nest_modes(&b, Exclusive, &a, SharedRecursive);
+    let mut held = a.wait(Upgradable);
+    let found = kinds(|| {
+        let inner = b.lock();
+        b.unlock(inner);
+    });
+    assert_eq!(found, NONE);
+    a.0.upgrade(&mut held, Attempt::Block);
+    let found = kinds(|| {
+        let inner = b.lock();
+        b.unlock(inner);
+    });
+    a.unlock(held);
+    assert_eq!(found, [CircularDependency]);
+}
+
+#[test]
+fn locks_of_one_key_are_one_class() {
+    static OUTER: LockClassKey = LockClassKey::new("outer");
+    static INNER: LockClassKey = LockClassKey::new("inner");
+    nest(&[&Lock::of(&OUTER), &Lock::of(&INNER)]);
+    let found = reports(|| nest(&[&Lock::of(&INNER), &Lock::of(&OUTER)]));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].cycle[0].held, "inner");
+    assert_eq!(found[0].cycle[0].wanted, "outer");
+}
+
+#[test]
+fn locks_of_one_creation_site_are_one_class() {
+    #[track_caller]
+    fn created_by_the_caller() -> Lock {
+        Lock(LockMap::at_site())
+    }
+    let (first, second) = (|| created_by_the_caller(), || created_by_the_caller());
+    nest(&[&first(), &second()]);
+    assert_eq!(kinds(|| nest(&[&first(), &second()])), NONE);
+    let found = reports(|| nest(&[&second(), &first()]));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].cycle[0].held.contains("order.rs:"));
+}
+
+#[test]
+fn an_instance_takes_its_dependencies_with_it_and_nothing_is_contracted() {
+    let (a, c) = (Lock::instance(), Lock::instance());
+    {
+        let b = Lock::instance();
+        nest(&[&a, &b]);
+        nest(&[&b, &c]);
+    }
+    assert_eq!(kinds(|| nest(&[&c, &a])), NONE);
+
+    let (a, c) = (Lock::instance(), Lock::instance());
+    {
+        let b = Lock::instance();
+        nest(&[&a, &b, &c]);
+    }
+    // A was held when C was taken.
+    assert_eq!(kinds(|| nest(&[&c, &a])), [CircularDependency]);
+}
+
+#[test]
+fn a_new_lock_at_an_old_address_is_another_lock() {
+    let a = Lock::instance();
+    let mut place = Lock::instance();
+    nest(&[&a, &place]);
+    place = Lock::instance();
+    assert_eq!(kinds(|| nest(&[&place, &a])), NONE);
+}
+
+#[test]
+fn might_lock_checks_the_rare_path_each_time() {
+    let (a, b) = (Lock::instance(), Lock::instance());
+    let held = a.lock();
+    lockdep::might_lock(&b.0, Exclusive);
+    a.unlock(held);
+    assert_eq!(lockdep::held(), []);
+    assert_eq!(kinds(|| nest(&[&b, &a])), [CircularDependency]);
+}
+
+#[test]
+fn subclasses_of_a_class_have_an_order_too() {
+    static TREE: LockClassKey = LockClassKey::new("tree");
+    let down = || {
+        let (parent, child) = (Lock::of(&TREE), Lock::of(&TREE));
+        let outer = parent.lock();
+        let inner = lockdep::nested(1, || child.lock());
+        child.unlock(inner);
+        parent.unlock(outer);
+    };
+    assert_eq!(kinds(down), NONE);
+    let up = || {
+        let (parent, child) = (Lock::of(&TREE), Lock::of(&TREE));
+        let inner = lockdep::nested(1, || child.lock());
+        let outer = parent.lock();
+        parent.unlock(outer);
+        child.unlock(inner);
+    };
+    let found = reports(up);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].cycle[0].held, "tree/1");
+}
+
+#[test]
+fn nested_is_for_the_first_acquisition_inside_and_ends_with_the_closure() {
+    static NODE: LockClassKey = LockClassKey::new("node");
+    let (a, b, c) = (Lock::of(&NODE), Lock::instance(), Lock::of(&NODE));
+    let (first, second) = lockdep::nested(3, || (a.lock(), b.lock()));
+    let names = || -> Vec<String> { lockdep::held().into_iter().map(|held| held.class).collect() };
+    assert_eq!(names()[0], "node/3");
+    assert!(!names()[1].contains('/'));
+    b.unlock(second);
+    a.unlock(first);
+    lockdep::nested(5, || ());
+    let hold = c.lock();
+    assert_eq!(names(), ["node"]);
+    c.unlock(hold);
+}
+
+#[test]
+#[should_panic(expected = "subclasses go from 0 to 7, not 8")]
+fn a_subclass_above_seven_is_refused() {
+    lockdep::nested(8, || ());
+}
