@@ -1,33 +1,51 @@
-//! The pool's own mutexes, plain or under lockdep. The only file that mentions the feature
-//! `debug-lockdep`.
+//! The pool's locks and their lock classes, plain or under lockdep. The only file that mentions the
+//! feature `debug-lockdep`.
+//!
+//! Without the feature a `LockClassKey` is empty and everything here is parking_lot's.
 
 use zslock::RawZsLock;
 use zslock::lockdep::LockClassKey;
 
-/// The lock class of all zspages of all pools. Its writers only ever try, so readers of one zspage
-/// may lock another.
+/// The lock class of all zspages of all pools. Its writers only ever try, so a reader of one zspage
+/// may wait to read another.
 static ZSPAGE: LockClassKey = LockClassKey::new("zsalloc zspage").no_blocking_writers();
+/// All size classes of all pools are one lock class: no two are ever held together.
+static CLASS: LockClassKey = LockClassKey::new("zsalloc class");
+
+// The leaves: nothing is locked while one of them is held.
+pub(crate) static HANDLE_TABLE: LockClassKey = LockClassKey::new("zsalloc handle table");
+pub(crate) static ZSPAGE_TABLE: LockClassKey = LockClassKey::new("zsalloc zspage table");
+pub(crate) static RETAINED: LockClassKey = LockClassKey::new("zsalloc retained pages");
+pub(crate) static REGIONS: LockClassKey = LockClassKey::new("zsalloc regions");
+
+#[cfg(not(feature = "debug-lockdep"))]
+pub(crate) type RawPoolMutex = parking_lot::RawMutex;
+#[cfg(feature = "debug-lockdep")]
+pub(crate) type RawPoolMutex = lockdep::Tracked<parking_lot::RawMutex>;
+
+/// The lock of a size class, or a leaf.
+pub(crate) type PoolMutex<T> = lock_api::Mutex<RawPoolMutex, T>;
+
+#[cfg(not(feature = "debug-lockdep"))]
+fn raw_mutex(_: &'static LockClassKey) -> RawPoolMutex {
+    <RawPoolMutex as lock_api::RawMutex>::INIT
+}
+#[cfg(feature = "debug-lockdep")]
+fn raw_mutex(key: &'static LockClassKey) -> RawPoolMutex {
+    lockdep::Tracked::with_class(<parking_lot::RawMutex as lock_api::RawMutex>::INIT, key)
+}
 
 /// The lock of a zspage, unless the builder is given another.
 pub(crate) fn zspage_lock() -> RawZsLock {
     RawZsLock::with_class(&ZSPAGE)
 }
 
-/// The raw mutex of all of them.
-pub(crate) type RawClassLock = parking_lot::RawMutex;
-
 /// The lock of a size class.
-pub(crate) type ClassMutex<T> = lock_api::Mutex<RawClassLock, T>;
-
-/// The lock of a handle or zspage table; a leaf.
-pub(crate) type TableMutex<T> = lock_api::Mutex<RawClassLock, T>;
-
-/// The lock of one size class. All classes are one lock class: no two are ever held together.
-pub(crate) fn class_mutex<T>(value: T) -> ClassMutex<T> {
-    lock_api::Mutex::new(value)
+pub(crate) fn class_mutex<T>(value: T) -> PoolMutex<T> {
+    PoolMutex::from_raw(raw_mutex(&CLASS), value)
 }
 
-/// The lock of a table.
-pub(crate) fn table_mutex<T>(_name: &'static str, value: T) -> TableMutex<T> {
-    lock_api::Mutex::new(value)
+/// A leaf.
+pub(crate) fn leaf_mutex<T>(key: &'static LockClassKey, value: T) -> PoolMutex<T> {
+    PoolMutex::from_raw(raw_mutex(key), value)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::class_lock::HANDLE_TABLE;
 use crate::index_table::IndexTable;
 use crate::reclaim::Pin;
 
@@ -57,7 +58,7 @@ pub(crate) struct HandleTable(IndexTable<EntryCell>);
 
 impl HandleTable {
     pub(crate) fn new() -> Self {
-        Self(IndexTable::new("zsalloc handle table"))
+        Self(IndexTable::new(&HANDLE_TABLE))
     }
 
     /// The entry of the handle with this index, which must be live.

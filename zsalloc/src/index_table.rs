@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::class_lock::{TableMutex, table_mutex};
+use crate::class_lock::{PoolMutex, leaf_mutex};
 use crate::reclaim::Pin;
+use zslock::lockdep::LockClassKey;
 
 /// Cells per segment: one page of 8-byte cells, so that a segment is a whole page to malloc too.
 const SEGMENT: usize = 512;
@@ -25,7 +26,7 @@ pub(crate) struct IndexTable<T> {
     /// Invariants: points to a live `Directory`, non-null pointers in it to live segments. Both
     /// change only under `inner`.
     directory: AtomicPtr<Directory<T>>,
-    inner: TableMutex<Inner>,
+    inner: PoolMutex<Inner>,
 }
 
 struct Directory<T> {
@@ -76,10 +77,11 @@ impl SegmentUse {
 }
 
 impl<T: Default> IndexTable<T> {
-    pub(crate) fn new(name: &'static str) -> Self {
+    /// `key` names the class of the inner lock.
+    pub(crate) fn new(key: &'static LockClassKey) -> Self {
         Self {
             directory: AtomicPtr::new(Box::into_raw(Directory::with_capacity(4))),
-            inner: table_mutex(name, Inner::default()),
+            inner: leaf_mutex(key, Inner::default()),
         }
     }
 
@@ -245,12 +247,13 @@ impl<T> Drop for IndexTable<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class_lock;
     use crate::reclaim::pin;
     use std::sync::atomic::AtomicU64;
 
     #[test]
     fn indices_are_unique_and_low_ones_return_first() {
-        let table = IndexTable::<AtomicU64>::new("test");
+        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
         let mut indices = Vec::new();
         table.acquire(3 * SEGMENT, &mut indices, &pin());
         let expected: Vec<u32> = (0..3 * SEGMENT as u32).collect();
@@ -263,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_directory_grows_and_keeps_the_cells() {
-        let table = IndexTable::<AtomicU64>::new("test");
+        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
         let mut indices = Vec::new();
         let pin = pin();
         table.acquire(20 * SEGMENT, &mut indices, &pin);
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn empty_segments_are_retired_and_their_places_used_again() {
-        let table = IndexTable::<AtomicU64>::new("test");
+        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
         let mut indices = Vec::new();
         let pin = pin();
         table.acquire(4 * SEGMENT, &mut indices, &pin);

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::backend::{PageSource, SOURCE_PAGE};
-use crate::class_lock::{TableMutex, table_mutex};
+use crate::class_lock::{self, PoolMutex, leaf_mutex};
 
 /// Why there are no pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) struct Pages<S: PageSource> {
     /// Pages taken from the source: in zspages, in migrations in progress, and retained.
     resident: AtomicUsize,
     retain: usize,
-    retained: TableMutex<Vec<Retained>>,
+    retained: PoolMutex<Vec<Retained>>,
 }
 
 impl<S: PageSource> Pages<S> {
@@ -41,7 +41,7 @@ impl<S: PageSource> Pages<S> {
             max,
             resident: AtomicUsize::new(0),
             retain,
-            retained: table_mutex("zsalloc retained pages", Vec::new()),
+            retained: leaf_mutex(&class_lock::RETAINED, Vec::new()),
         }
     }
 

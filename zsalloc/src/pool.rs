@@ -11,7 +11,7 @@ use zslock::RawZsLock;
 use crate::backend::{Mmap, PageSource};
 use crate::chain::{ClassTable, Run};
 use crate::class::Class;
-use crate::class_lock::{ClassMutex, class_mutex};
+use crate::class_lock::{PoolMutex, RawPoolMutex, ZSPAGE_TABLE, class_mutex};
 use crate::config::PoolBuilder;
 use crate::error::{BuildError, HandleError};
 use crate::handle::Handle;
@@ -67,7 +67,7 @@ pub(crate) type ZspageTable<L> = IndexTable<AtomicPtr<Zspage<L>>>;
 pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     id: u32,
     pub(crate) table: ClassTable,
-    classes: Box<[ClassMutex<Class<L>>]>,
+    classes: Box<[PoolMutex<Class<L>>]>,
     pub(crate) handles: HandleTable,
     /// Shared with the deferred functions that make an index free again.
     pub(crate) zspages: Arc<ZspageTable<L>>,
@@ -123,7 +123,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             classes: classes.map(|_| class_mutex(Class::new())).collect(),
             table,
             handles: HandleTable::new(),
-            zspages: Arc::new(IndexTable::new("zsalloc zspage table")),
+            zspages: Arc::new(IndexTable::new(&ZSPAGE_TABLE)),
             pages: Pages::new(
                 config.source,
                 config.page_size,
@@ -261,8 +261,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 }
 
 /// A locked class.
-pub(crate) type ClassGuard<'a, L> =
-    lock_api::MutexGuard<'a, crate::class_lock::RawClassLock, Class<L>>;
+pub(crate) type ClassGuard<'a, L> = lock_api::MutexGuard<'a, RawPoolMutex, Class<L>>;
 
 impl<L: RawRwLock, S: PageSource> Drop for Pool<L, S> {
     fn drop(&mut self) {

@@ -12,6 +12,7 @@ use common::{Random, fill, is_intact, object};
 use parking_lot::RwLock;
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{ClassPolicy, Handle, Mmap, Pool};
+use zslock::lockdep::LockClassKey;
 
 const OBJECTS: usize = 600;
 const OPERATIONS: usize = 6000;
@@ -140,24 +141,35 @@ where
     assert_eq!(pool.resident_pages(), 0);
 }
 
+/// Tells lockdep that writers of these locks only ever try, as the pool does, so that nested maps
+/// are fine even where readers queue behind a waiting writer.
+static ZSPAGE: LockClassKey = LockClassKey::new("stressed zspage").no_blocking_writers();
+
 #[test]
 fn zslock_with_adaptive_classes() {
     stress(
-        || zslock::RawZsLock::INIT,
+        || zslock::RawZsLock::with_class(&ZSPAGE),
         ClassPolicy::Adaptive { max_pages: 16 },
     );
 }
 
 #[test]
 fn zslock_with_zsmallocs_classes() {
+    // Each zspage a lock class of its own: nested maps are fine without a declaration.
     stress(
         || zslock::RawZsLock::INIT,
         ClassPolicy::Zsmalloc { chain_size: 8 },
     );
 }
 
-/// Readers of parking_lot's ordinary lock wait behind a waiting writer. The pool has none, so
-/// nested maps are safe all the same.
+#[test]
+fn the_gated_lock() {
+    stress(
+        || zslock::RawGatedZsLock::with_class(&ZSPAGE),
+        ClassPolicy::default(),
+    );
+}
+
 #[test]
 fn parking_lot() {
     stress(
@@ -166,7 +178,12 @@ fn parking_lot() {
     );
 }
 
+#[cfg(feature = "debug-lockdep")]
 #[test]
-fn the_gated_lock() {
-    stress(|| zslock::RawGatedZsLock::INIT, ClassPolicy::default());
+fn parking_lot_under_lockdep() {
+    type Tracked = lockdep::Tracked<parking_lot::RawRwLock<false>>;
+    stress(
+        || Tracked::with_class(parking_lot::RawRwLock::INIT, &ZSPAGE),
+        ClassPolicy::default(),
+    );
 }

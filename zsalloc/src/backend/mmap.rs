@@ -9,7 +9,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use super::region::{PageMap, REGION_PAGES};
 use super::{PageSource, SOURCE_PAGE, SourceError};
-use crate::class_lock::{TableMutex, table_mutex};
+use crate::class_lock::{self, PoolMutex, leaf_mutex};
 
 /// Anonymous private memory of the operating system; a released run goes back to it at once.
 ///
@@ -17,7 +17,7 @@ use crate::class_lock::{TableMutex, table_mutex};
 /// `MADV_DONTNEED`; a region without runs is unmapped (one empty region is kept: addresses, no
 /// memory). Huge pages are switched off: a run of a few pages must not keep 2 MiB resident.
 pub struct Mmap {
-    regions: TableMutex<Regions>,
+    regions: PoolMutex<Regions>,
 }
 
 /// Regions by address.
@@ -36,7 +36,7 @@ impl Mmap {
     /// The source. It holds nothing until pages are allocated.
     pub fn new() -> Self {
         Self {
-            regions: table_mutex("zsalloc regions", Regions::default()),
+            regions: leaf_mutex(&class_lock::REGIONS, Regions::default()),
         }
     }
 }
