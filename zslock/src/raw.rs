@@ -104,12 +104,10 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[inline]
     #[track_caller]
     pub(crate) fn read(&self) {
-        let word = self
-            .word
-            .fetch_add(ONE_READER, order::READ_LOCK)
-            .wrapping_add(ONE_READER);
-        if word.cast_signed() < 0 {
-            self.read_contended(word);
+        // Only the sign of the sum is looked at, so that this is `lock add; js`: the slow path looks again.
+        let word = self.word.fetch_add(ONE_READER, order::READ_LOCK);
+        if word.wrapping_add(ONE_READER).cast_signed() < 0 {
+            self.read_contended();
         }
     }
 
@@ -182,10 +180,9 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 self.end_gated_write(0, fair);
             }
         } else {
-            // Not a store: readers that wait have already counted themselves into the word.
-            let word = self.word.fetch_sub(WRITE, order::WRITE_UNLOCK);
-            if word & PARKED != 0 {
-                self.wake_after_writer(word - WRITE, fair);
+            // Not a store: readers that wait have already counted themselves into the word. `lock sub; jne`.
+            if self.word.fetch_sub(WRITE, order::WRITE_UNLOCK) != WRITE {
+                self.wake_after_writer(fair);
             }
         }
     }
@@ -207,9 +204,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         if GATED {
             self.end_gated_write(share, false);
         } else {
-            let word = self.word.fetch_sub(WRITE - share, order::DOWNGRADE);
-            if word & PARKED != 0 {
-                self.wake_after_writer(word - WRITE + share, false);
+            if self.word.fetch_sub(WRITE - share, order::DOWNGRADE) != WRITE {
+                self.wake_after_writer(false);
             }
         }
     }

@@ -68,6 +68,11 @@ pub(crate) const fn is_count_full(word: u32) -> bool {
     word & EXCLUSIVE != 0 || word & READERS == READERS
 }
 
+/// Whether the count has carried into the sign.
+pub(crate) const fn has_overflowed(word: u32) -> bool {
+    word & WRITE == EXCLUSIVE
+}
+
 /// Whether nobody holds the lock in any way.
 pub(crate) const fn is_write_lockable(word: u32) -> bool {
     word & (WRITE | READERS | UPGRADABLE) == 0

@@ -4,7 +4,7 @@ use crate::order;
 use crate::park::{self, Deadline, Parked, Waiter, Wake};
 use crate::raw::{RawPolicyLock, too_many_readers};
 use crate::spin::Wait;
-use crate::state::{self, ONE_READER, READERS_PARKED, WRITER};
+use crate::state::{self, ONE_READER, READERS_PARKED};
 
 use super::Queue;
 
@@ -13,8 +13,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    pub(crate) fn read_contended(&self, word: u32) {
-        if word & WRITER == 0 {
+    pub(crate) fn read_contended(&self) {
+        if state::has_overflowed(self.word.load(order::BOOKKEEPING)) {
             // Relaxed: this increment never was a read section.
             self.word.fetch_sub(ONE_READER, order::BOOKKEEPING);
             too_many_readers();

@@ -4,7 +4,7 @@ use crate::order;
 use crate::park::{self, Deadline, Parked, Waiter};
 use crate::raw::RawPolicyLock;
 use crate::spin::Wait;
-use crate::state::{self, EXCLUSIVE, ONE_READER, READERS_PARKED, UPGRADABLE, WRITER};
+use crate::state::{self, ONE_READER, READERS_PARKED};
 
 use super::Queue;
 
@@ -17,7 +17,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if state::is_upgradable_lockable(word) {
-                if self.replace(word, word | UPGRADABLE, order::UPGRADABLE_LOCK) {
+                if self.replace(word, word | state::UPGRADABLE, order::UPGRADABLE_LOCK) {
                     return true;
                 }
                 continue;
@@ -53,7 +53,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     pub(crate) fn turned_into_read(&self, word: u32) -> bool {
-        let fits = word & (EXCLUSIVE | WRITER) != EXCLUSIVE;
+        let fits = !state::has_overflowed(word);
         if !fits {
             // Release: this gives up the read access that the upgradable lock was.
             self.word.fetch_sub(ONE_READER, order::UPGRADABLE_UNLOCK);

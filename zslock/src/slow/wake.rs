@@ -27,10 +27,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         }
     }
 
-    /// Plain: a writer left `word` behind, perhaps with a share of the lock kept in it.
+    /// Plain: a writer has left, perhaps keeping a share of the lock, and somebody waits. Whoever has come since will
+    /// do for those who still wait what this thread does not.
     #[cold]
     #[inline(never)]
-    pub(crate) fn wake_after_writer(&self, word: u32, fair: bool) {
+    pub(crate) fn wake_after_writer(&self, fair: bool) {
+        let word = self.word.load(order::BOOKKEEPING);
         if word & READERS_PARKED != 0 {
             self.wake_all_readers();
         }
