@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Formatting, clippy and documentation, with warnings as errors.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo fmt --all --check
+cargo clippy --workspace --all-targets -- -D warnings
+cargo clippy --workspace --all-targets --all-features -- -D warnings
+cargo clippy -p zslock --all-targets --no-default-features -- -D warnings
+RUSTFLAGS="--cfg zslock_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
+  cargo clippy -p zslock --all-targets -- -D warnings
+
+export RUSTDOCFLAGS="-D warnings"
+cargo doc --workspace --no-deps
+cargo doc --workspace --no-deps --all-features
