@@ -107,8 +107,8 @@ impl DependencyGraph {
     }
 
     /// For each of the new edges, all of which lead to the same request: a class
-    /// cycle through it that can deadlock and was not reported before. What is
-    /// returned counts as reported.
+    /// cycle through it that can deadlock and was not reported before; preferably
+    /// one that was not possible before. What is returned counts as reported.
     pub(crate) fn new_cycles(&mut self, edges: &[Step]) -> Vec<Vec<Step>> {
         let Some(first) = edges.first() else {
             return Vec::new();
@@ -118,18 +118,16 @@ impl DependencyGraph {
         let mut found = Vec::new();
         for walk in walks {
             let edge = walk[0];
-            let cycle = reduce(walk);
-            let through_edge = cycle.contains(&edge);
-            let news = self.report_once(&cycle);
-            if news {
-                found.push(cycle);
+            let mut cycle = reduce(walk);
+            let made_by_edge = cycle.contains(&edge)
+                && is_simple(&cycle)
+                && !self.reported.contains(&self.canonical(&cycle))
+                && !self.possible_without(&cycle, edges);
+            if !made_by_edge && let Some(longer) = self.simple_cycle(edges, edge) {
+                cycle = longer;
             }
-            // What was found is known, or was there before this edge: a longer
-            // cycle may be what the edge makes.
-            if (!news || !through_edge)
-                && let Some(cycle) = self.simple_cycle(edge)
-                && self.report_once(&cycle)
-            {
+            let canonical = self.canonical(&cycle);
+            if self.reported.insert(canonical) {
                 found.push(cycle);
             }
         }
@@ -156,11 +154,6 @@ impl DependencyGraph {
         Some(walk)
     }
 
-    fn report_once(&mut self, cycle: &[Step]) -> bool {
-        let canonical = self.canonical(cycle);
-        self.reported.insert(canonical)
-    }
-
     /// The classes of a cycle, beginning such that every rotation of the cycle
     /// gives the same list.
     fn canonical(&self, cycle: &[Step]) -> Box<[NodeKey]> {
@@ -172,23 +165,51 @@ impl DependencyGraph {
         rotation(least).collect()
     }
 
-    /// A cycle through `edge` that visits no class twice and was not reported.
-    ///
-    /// Needed only when the shortest walk leads to a cycle that is known
-    /// already: then a longer one may be news. There can be exponentially many,
-    /// so the search gives up after `BUDGET` steps and on cycles of more than
-    /// `LONGEST` classes.
-    fn simple_cycle(&self, edge: Step) -> Option<Vec<Step>> {
-        let mut budget = BUDGET;
-        let mut path = vec![edge];
-        self.extend(&mut path, &mut budget).then_some(path)
+    /// Whether the classes of `cycle` could deadlock in this order without any
+    /// of the edges `new`.
+    fn possible_without(&self, cycle: &[Step], new: &[Step]) -> bool {
+        let labels = |step: &Step| {
+            let (from, to) = (step.from, step.to);
+            let edge = self.node(from).out.get(&to);
+            let seen = edge.into_iter().flat_map(|edge| &edge.seen);
+            let known = seen.map(move |(label, _)| Step {
+                from,
+                to,
+                label: *label,
+            });
+            known
+                .filter(|step| !new.contains(step))
+                .map(|step| step.label)
+        };
+        labels(&cycle[0]).any(|first| {
+            let mut requests = vec![first.request()];
+            for step in &cycle[1..] {
+                let joins = |label: &Label| requests.iter().any(|r| r.blocked_by(label.hold()));
+                requests = labels(step).filter(joins).map(Label::request).collect();
+            }
+            requests.iter().any(|r| r.blocked_by(first.hold()))
+        })
     }
 
-    fn extend(&self, path: &mut Vec<Step>, budget: &mut usize) -> bool {
+    /// A cycle through `edge` that visits no class twice, was not reported, and
+    /// was not possible before the edges `new`.
+    ///
+    /// Needed only when the shortest walk leads to a cycle that is no news:
+    /// then a longer one may be. There can be exponentially many, so the search
+    /// gives up after `BUDGET` steps and on cycles of more than `LONGEST`
+    /// classes.
+    fn simple_cycle(&self, new: &[Step], edge: Step) -> Option<Vec<Step>> {
+        let mut budget = BUDGET;
+        let mut path = vec![edge];
+        self.extend(new, &mut path, &mut budget).then_some(path)
+    }
+
+    fn extend(&self, new: &[Step], path: &mut Vec<Step>, budget: &mut usize) -> bool {
         let (first, last) = (path[0], path[path.len() - 1]);
         if last.to == first.from {
             return last.label.request().blocked_by(first.label.hold())
-                && !self.reported.contains(&self.canonical(path));
+                && !self.reported.contains(&self.canonical(path))
+                && !self.possible_without(path, new);
         }
         if path.len() >= LONGEST {
             return false;
@@ -210,7 +231,7 @@ impl DependencyGraph {
                     to,
                     label,
                 });
-                if self.extend(path, budget) {
+                if self.extend(new, path, budget) {
                     return true;
                 }
                 path.pop();
@@ -218,6 +239,12 @@ impl DependencyGraph {
         }
         false
     }
+}
+
+/// Whether a cycle meets no class twice.
+fn is_simple(cycle: &[Step]) -> bool {
+    let met = |(at, step): (usize, &Step)| cycle[..at].iter().any(|other| other.from == step.from);
+    !cycle.iter().enumerate().any(met)
 }
 
 /// Cuts detours off a closed walk: where it meets a class twice and one of the

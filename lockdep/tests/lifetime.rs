@@ -42,7 +42,7 @@ fn a_release_without_a_token_ends_the_newest_hold_of_the_lock() {
 #[test]
 fn a_lock_dropped_by_its_holder_is_reported_and_no_longer_held() {
     let a = Lock::instance();
-    std::mem::forget(a.lock());
+    a.lock_and_forget();
     assert_eq!(kinds(|| drop(a)), [HeldLockFreed]);
     assert_eq!(lockdep::held(), []);
     // One that is not held, or never was, is not.
@@ -56,7 +56,7 @@ fn a_lock_dropped_by_its_holder_is_reported_and_no_longer_held() {
 fn a_lock_that_is_assigned_over_while_held_is_reported() {
     static KEY: LockClassKey = LockClassKey::new("assigned");
     let mut a = Lock::of(&KEY);
-    std::mem::forget(a.lock());
+    a.lock_and_forget();
     assert_eq!(kinds(|| a = Lock::of(&KEY)), [HeldLockFreed]);
     drop(a);
 }
@@ -68,7 +68,7 @@ fn a_lock_dropped_while_another_thread_holds_it_is_reported() {
     let freed = &std::sync::Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            std::mem::forget(lock.lock());
+            lock.lock_and_forget();
             send.send(lock).unwrap();
             freed.wait();
             // A thread whose lock was freed does not hold it any more.
@@ -165,7 +165,7 @@ fn a_detached_hold_makes_no_dependencies_and_can_be_released_anywhere() {
     a.unlock(held);
     assert_eq!(kinds(|| lockdep::assert_held!(a.0)).len(), 1);
     // Detached and never released.
-    std::mem::forget(a.lock());
+    a.lock_and_forget();
     lockdep::detach(&a.0);
     assert_eq!(kinds(|| drop(a)), [HeldLockFreed]);
 }
@@ -190,12 +190,12 @@ fn reports_of_thread(name: &str, f: impl FnOnce() + Send) -> Vec<Report> {
 #[test]
 fn a_thread_must_not_end_with_a_hold_that_cannot_be_elsewhere() {
     let stays = Lock(LockMap::instance().guard_stays(Exclusive));
-    let found = reports_of_thread("ends-holding", || std::mem::forget(stays.lock()));
+    let found = reports_of_thread("ends-holding", || stays.lock_and_forget());
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].kind(), HeldAtThreadExit);
 
     let travels = Lock::instance();
-    let found = reports_of_thread("guard-travels", || std::mem::forget(travels.lock()));
+    let found = reports_of_thread("guard-travels", || travels.lock_and_forget());
     assert!(found.is_empty(), "{}", found[0]);
     std::mem::forget((stays, travels));
 }

@@ -50,6 +50,12 @@ impl Lock {
         self.0.acquire(mode, Attempt::Try)
     }
 
+    /// What forgetting the guard means.
+    #[track_caller]
+    pub(crate) fn lock_and_forget(&self) {
+        let _forgotten = self.lock();
+    }
+
     pub(crate) fn unlock(&self, hold: Hold) {
         self.0.release(hold);
     }
