@@ -1,4 +1,133 @@
-//! A user-space zsmalloc.
+//! A user-space zsmalloc: a pool for many small blobs, compressed pages above all, that stores them
+//! densely and hands out *handles* instead of pointers. Because nobody holds an address, objects can
+//! move, so memory that a `malloc` could never give back after random frees is compacted and
+//! returned to the system. It is a pool and not a global allocator, and cannot become one: its locks
+//! wait with parking_lot_core, which allocates and so must not be used inside a global allocator.
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | page | 4 KiB; [configurable](PoolBuilder::page_size) |
+//! | zspage | a run of pages, contiguous in virtual memory, used as one array of equal slots; so an object is always one slice |
+//! | object | one stored blob |
+//! | handle | names an object, and stays valid when it moves: [`Handle`] |
+//! | size class | the slot size of a zspage: see [`size_class`] and [`ClassPolicy`] |
+//! | fullness group | the zspages of a class that are about equally full |
+//! | map | access to an object's bytes: [`Mapped`]; holds the read lock of the zspage |
+//! | migrate | move a zspage to other pages: [`Pool::migrate`] |
+//! | compact | move objects out of sparse zspages, so that whole zspages can be freed: [`Pool::compact`] |
+//! | retire | free later, when no thread can be looking any more |
+//!
+//! # The life of an object
+//!
+//! ```
+//! use zsalloc::{MigrateError, Pool};
+//!
+//! let pool = Pool::new();
+//!
+//! // Stored in a slot of the fullest zspage of its size class that has room.
+//! let mut handle = pool.insert(b"a compressed page")?;
+//!
+//! // Mapped: while the map lives, the object stays where it is.
+//! let map = pool.read(&handle);
+//! assert_eq!(&*map, b"a compressed page");
+//! let zspage = pool.zspages().next().unwrap();
+//! assert_eq!(pool.migrate(zspage.id), Err(MigrateError::Busy));
+//! drop(map);
+//!
+//! // Moved: the handle does not change.
+//! assert_eq!(pool.migrate(zspage.id), Ok(()));
+//! assert_eq!(&*pool.read(&handle), b"a compressed page");
+//!
+//! // Written in place, replaced, freed. The last object of a zspage takes its pages along.
+//! pool.write(&mut handle)[0] = b'A';
+//! pool.replace(&mut handle, b"another one")?;
+//! pool.free(handle);
+//! assert_eq!(pool.resident_pages(), 0);
+//! # Ok::<(), zsalloc::AllocError>(())
+//! ```
+//!
+//! Memory after random frees, and what compaction makes of it:
+//!
+//! ```
+//! use zsalloc::Pool;
+//!
+//! let pool = Pool::new();
+//! let handles: Vec<_> = (0..10_000).map(|i| pool.alloc(600 + i % 900).unwrap()).collect();
+//! let full = pool.resident_pages();
+//!
+//! // Three of four objects go, but almost every zspage keeps one.
+//! let (kept, freed): (Vec<_>, Vec<_>) =
+//!     handles.into_iter().enumerate().partition(|(i, _)| i % 4 == 0);
+//! freed.into_iter().for_each(|(_, handle)| pool.free(handle));
+//! assert!(pool.resident_pages() > full * 3 / 4);
+//!
+//! let freeable = pool.freeable();
+//! let report = pool.compact();
+//! assert_eq!(report.pages_freed, freeable);
+//! assert!(pool.resident_pages() < full / 3);
+//! # drop(kept);
+//! ```
+//!
+//! # Ownership does the checking
+//!
+//! A handle is an owned token and every map borrows it: use after free, double free, freeing a
+//! mapped object and two writers of one object do not compile. No reference ever spans a zspage, so
+//! writers of neighbouring objects do not race. What types cannot rule out (a handle of another pool,
+//! an object that is too large, no memory) is an error or a clear panic, and changes nothing.
+//!
+//! # Lock order
+//!
+//! ```text
+//! zspage (read) > class > leaf        leaves: handle table, zspage table, retained pages, regions
+//!                 class > zspage      only tried
+//! ```
+//!
+//! * A thread waits for a zspage lock only to read, and only while it holds no lock of a pool other
+//!   than zspages that it has mapped. Who holds a map may map, store and free other objects.
+//! * With a class locked, zspage locks are only *tried*: a blocking acquisition would invert the
+//!   order of a thread that holds a map and stores an object. Nobody ever waits to write-lock one.
+//! * An exclusive zspage lock is taken and released within one hold of the class lock, so it is
+//!   short, and whoever holds the class finds no zspage of it exclusively locked.
+//! * No class lock is held while pages come from or go back to their source.
+//! * Nobody pins the epoch with a class or leaf locked, as that may run other people's destructors.
+//!
+//! With the feature `debug-lockdep` all of them run under the lock validator.
+//!
+//! # Concurrency rules
+//!
+//! 1. **Lookup** pins the epoch, loads the handle's entry, read-locks the zspage it names, and loads
+//!    the entry again (Acquire). If it changed, the object moved meanwhile: unlock and retry.
+//!    Otherwise it cannot move any more; unpin.
+//! 2. **Moves.** An entry that names a zspage changes only under its class lock *and* that zspage's
+//!    exclusive lock, with Release after the bytes were copied. The base address of a zspage changes
+//!    under the same two locks, so either permits reading it. Slots change only under the class lock.
+//!    (The owner of a handle, who alone can name the object, needs only the class lock to free it or
+//!    to change its length.)
+//! 3. **Unmapping pins, too.** A lock may touch its own word after the store that releases it, and
+//!    the header that contains it must outlive that. A map pins nothing while it is held; what keeps
+//!    the header alive then is the object in it.
+//! 4. **Storing** takes the slot and the zspage's read lock and publishes the entry under the class
+//!    lock, and copies the bytes after that. Compaction never sees half-written bytes, as the zspage
+//!    is busy.
+//! 5. **Freeing** takes the class from the length in the entry, which never changes while an object
+//!    moves; it locks the class and only then reads where the object is.
+//! 6. **Retiring.** A zspage that becomes empty is retired by whoever emptied it; one that compaction
+//!    is filling (isolated) by that compaction. Its pages go back at once: a reader that is still
+//!    about to lock it will find its entry changed. Its header, its index and table segments are
+//!    freed when every thread that was pinned has unpinned. The index of a zspage is not reused
+//!    before, so an entry that reads the same twice means the same.
+//!
+//! # Sources
+//!
+//! The allocator is modelled on the Linux kernel's `mm/zsmalloc.c` and
+//! [`Documentation/mm/zsmalloc.rst`](https://docs.kernel.org/mm/zsmalloc.html) (classes, zspages,
+//! fullness groups, handles, compaction); the lock is that of the LKML series "zsmalloc: make zspage
+//! lock preemptible" (S. Senozhatsky, 2025), here [`zslock`]; lookup and retirement rest on
+//! [crossbeam-epoch](https://docs.rs/crossbeam-epoch). What differs from the kernel: zspages of one
+//! class may differ in length, entries are 8 bytes and slots carry no header, a mapped zspage stops
+//! neither the compaction of its class nor the return of free pages.
 
 mod alloc;
 mod backend;
