@@ -45,6 +45,15 @@
 //! | `arc_lock` | no | guards that keep their lock alive through an `Arc` |
 //! | `serde` | no | (de)serializes the value behind a lock |
 //!
+//! # Read on
+//!
+//! | chapter | about |
+//! |---|---|
+//! | [`docs::word`] | the lock word: layout, invariants, instructions |
+//! | [`docs::waiting`] | who waits for whom, fairness, starvation, timeouts |
+//! | [`docs::preemption`] | why readers may sleep and writers may not, and what user space can do about it |
+//! | [`docs::choosing`] | when not to use this lock; comparison with other locks |
+//!
 //! No feature changes which guards are `Send` or `Sync`. Only `debug-lockdep` changes a size.
 //!
 //! Sources: the LKML series "zsmalloc: make zspage lock preemptible" (S. Senozhatsky, February 2025) and `mm/zsmalloc.c`;
@@ -57,6 +66,7 @@ extern crate alloc;
 mod alias;
 mod api;
 mod dep_map;
+pub mod docs;
 mod order;
 mod park;
 mod primitive;

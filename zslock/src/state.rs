@@ -1,34 +1,4 @@
-//! The 32-bit lock word.
-//!
-//! ```text
-//!  31   30                                6   5    4    3    2    1    0
-//! +---+------------------------------------+----+----+----+----+----+---+
-//! | S |  number of readers (unit 64)       | ST | U  | DP | WP | RP | W |
-//! +---+------------------------------------+----+----+----+----+----+---+
-//! ```
-//!
-//! | bit | name | meaning |
-//! |---|---|---|
-//! | S | [`EXCLUSIVE`] | readers are shut out: a writer holds the lock or (gated) has claimed it |
-//! | 6..=30 | [`READERS`] | readers that hold the lock, plus, under a plain writer, readers that wait for it |
-//! | ST | [`STARVING`] | a writer that waited too long is parked and wants the lock handed over |
-//! | U | [`UPGRADABLE`] | an upgradable reader holds the lock |
-//! | DP | [`DRAIN_PARKED`] | the upgrader, or the writer with a claim, is parked until the readers are gone |
-//! | WP | [`WRITERS_PARKED`] | writers are parked |
-//! | RP | [`READERS_PARKED`] | readers or upgradable readers are parked |
-//! | W | [`WRITER`] | twin of S: tells a writer from an overflow of the count |
-//!
-//! S sits directly above the count, so one `fetch_add` both takes a read lock and shows in the sign whether that
-//! was allowed. A count that overflows carries into S, and S without W can mean nothing else: the reader takes its
-//! increment back and panics. The overflow check costs the fast path nothing.
-//!
-//! Invariants:
-//!
-//! 1. Every modification is a read-modify-write; nothing ever stores or swaps. So no increment is lost, and every
-//!    later modification continues the release sequence of an earlier unlock.
-//! 2. S and W are set together by one compare-exchange, and cleared together.
-//! 3. A parked bit is set before its owner parks, checked again under the queue's lock, and cleared only under that
-//!    lock or just before everyone in the queue is woken. So a set bit may be stale, a clear one never is.
+//! The lock word, bit by bit; the chapter [`docs::word`](crate::docs::word) draws it and states its invariants.
 
 /// S: the sign. Set together with [`WRITER`] by writers; set alone only by a reader count that overflowed.
 pub(crate) const EXCLUSIVE: u32 = 1 << 31;
