@@ -174,15 +174,12 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
     if !first && !certain(held, wanted) {
         return;
     }
-    let detail = format!(
-        "this thread already holds {} {} in a way that can block it",
-        if held.lock == wanted.ids.lock {
-            "this very lock of"
-        } else {
-            "another lock of"
-        },
-        wanted.name()
-    );
+    let detail = if held.lock == wanted.ids.lock {
+        "it is the very lock that this thread holds, in a way that can block it"
+    } else {
+        "this thread holds another lock of the class, in a way that can block it"
+    };
+    let detail = detail.to_owned();
     reports.push(wanted.report(ReportKind::RecursiveLocking, owner, held, detail));
 }
 

@@ -51,7 +51,7 @@ fn another_lock_of_the_class_is_reported() {
     let found = reports(|| nest(&[&a, &b]));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].kind(), RecursiveLocking);
-    assert!(found[0].detail.contains("another lock of page"));
+    assert!(found[0].detail.contains("another lock of the class"));
 }
 
 #[test]

@@ -153,7 +153,7 @@ thread `recursion` wants to acquire:
   table (exclusive), at line+1
 while it holds:
   table (exclusive), at line+1
-this thread already holds this very lock of table in a way that can block it
+it is the very lock that this thread holds, in a way that can block it
 
 possible unsafe scenario:
 
