@@ -13,11 +13,15 @@ impl Random {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn word(&mut self) -> [u8; 8] {
+        self.next().to_le_bytes()
     }
 
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        ((self.next() >> 16) % end as u64) as usize
     }
 }
 
@@ -25,10 +29,10 @@ impl Random {
 /// the object, the rest follow from them.
 pub(crate) fn fill(object: &mut [u8], name: u64) {
     let mut random = Random::new(name);
-    let head = object.len().min(8);
-    object[..head].copy_from_slice(&name.to_le_bytes()[..head]);
-    for byte in &mut object[head..] {
-        *byte = random.next() as u8;
+    let mut word = name.to_le_bytes();
+    for chunk in object.chunks_mut(8) {
+        chunk.copy_from_slice(&word[..chunk.len()]);
+        word = random.word();
     }
 }
 
@@ -45,6 +49,6 @@ pub(crate) fn is_intact(object: &[u8]) -> bool {
     name[..head].copy_from_slice(&object[..head]);
     let mut random = Random::new(u64::from_le_bytes(name));
     object[head..]
-        .iter()
-        .all(|&byte| byte == random.next() as u8)
+        .chunks(8)
+        .all(|chunk| *chunk == random.word()[..chunk.len()])
 }
