@@ -1,1 +1,1 @@
-//! What the examples share.
+//! Empty: the examples share nothing, but Cargo wants a library beside them.

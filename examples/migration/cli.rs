@@ -7,18 +7,21 @@ use clap::{Parser, ValueEnum};
 
 /// Compressed pages of real files live in a zsalloc pool; threads map them while zspages move.
 ///
-/// Reader threads map objects and check them, sleepers keep a map while they sleep, a churner frees and inserts, and a
-/// migrator moves every zspage to other pages and compacts. The program prints a timeline of the maps that waited for
-/// a moving zspage and of the migrations that were refused because a map was held, then the figures, and checks every
-/// byte. Exit status: 0 verified, 1 something was wrong, 2 bad option or input.
+/// Readers map objects and check them, sleepers keep a map while they sleep, a churner frees and
+/// inserts, and a migrator moves every zspage to other pages and compacts. The program prints a
+/// timeline of the maps that waited for a moving zspage and of the migrations that were refused
+/// because a map was held, then the figures, and checks every byte.
+///
+/// Exit status: 0 verified, 1 something was wrong, 2 bad option or input.
 #[derive(Debug, Parser)]
-#[command(name = "migration", max_term_width = 100)]
+#[command(name = "migration", verbatim_doc_comment)]
 pub(crate) struct Options {
-    /// Files or directories to store [default: this executable, /usr/bin, /usr/lib, /usr/share/doc].
+    /// Files or directories to store
+    /// [default: this executable, /usr/bin, /usr/lib and /usr/share/doc]
     ///
-    /// Directories are read recursively, without following symbolic links. A path that is missing or
-    /// cannot be read ends the program; in the default folders unreadable files are passed over.
-    #[arg(long, value_name = "PATH", num_args = 1..)]
+    /// Directories are read recursively, without following symbolic links. A path that is missing
+    /// or cannot be read ends the program; in the default folders such files are passed over.
+    #[arg(long, value_name = "PATH", num_args = 1.., verbatim_doc_comment)]
     pub(crate) input: Vec<PathBuf>,
 
     /// Read at most this much, in MiB (1 to 4096).
@@ -37,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "2.5", value_parser = parse_duration)]
     pub(crate) duration: Duration,
 
-    /// Seed of all random choices; the interleaving of the threads is the scheduler's all the same.
+    /// Seed of all random choices; the order in which threads meet is the scheduler's all the same.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 

@@ -61,7 +61,7 @@ pub(crate) fn of_a_wait(record: &Record, history: &History) -> Option<Closeup> {
         ),
         from,
         to,
-        lanes: lanes_of(record, history.of_zspage(wait.zspage), from, to),
+        lanes: lanes_of(record, wait.zspage, from, to),
     })
 }
 
@@ -77,20 +77,25 @@ pub(crate) fn of_a_refusal(record: &Record, history: &History) -> Option<Closeup
         })?;
     let (from, to) = widened(map.start, map.end, 10);
 
-    let events = history.of_zspage(map.zspage);
-    let refusals = events
-        .iter()
-        .filter(|(_, e)| e.kind == REFUSED && e.overlaps(map.start, map.end))
+    let of_this_zspage = |kind| {
+        record
+            .of_kind(kind)
+            .map(|(_, e)| e)
+            .filter(|e| e.zspage == map.zspage)
+    };
+    let refusals = of_this_zspage(REFUSED)
+        .filter(|e| e.overlaps(map.start, map.end))
         .count();
-    let moved = events
-        .iter()
-        .find(|(_, e)| e.kind == MIGRATION && e.start >= map.end);
+    let moved = of_this_zspage(MIGRATION)
+        .map(|e| e.start)
+        .filter(|start| *start >= map.end)
+        .min();
     let ending = match moved {
-        Some((_, later)) => format!(
-            "and moved it {} after the map was gone.",
-            units::duration(later.start - map.end)
+        Some(start) => format!(
+            "moved it {} after the map was gone",
+            units::duration(start - map.end)
         ),
-        None => "and did not come back to it before the end.".to_owned(),
+        None => "did not find it free again before the end".to_owned(),
     };
     Some(Closeup {
         title: format!(
@@ -98,8 +103,8 @@ pub(crate) fn of_a_refusal(record: &Record, history: &History) -> Option<Closeup
             map.zspage
         ),
         story: format!(
-            "{} slept for {} with an object of zspage {} mapped; the migrator was refused {}, went on with other \
-             zspages {ending}",
+            "{} slept for {} with an object of zspage {} mapped; the migrator was refused {} without \
+             waiting, and {ending}.",
             record.lanes[lane].name,
             units::duration(map.length()),
             map.zspage,
@@ -107,7 +112,7 @@ pub(crate) fn of_a_refusal(record: &Record, history: &History) -> Option<Closeup
         ),
         from,
         to,
-        lanes: lanes_of(record, events, from, to),
+        lanes: lanes_of(record, map.zspage, from, to),
     })
 }
 
@@ -123,20 +128,16 @@ fn widened(from: u64, to: u64, part: u64) -> (u64, u64) {
     (from.saturating_sub(margin), to + margin)
 }
 
-fn lanes_of(
-    record: &Record,
-    events: &[(usize, Event)],
-    from: u64,
-    to: u64,
-) -> Vec<(usize, Vec<Event>)> {
-    let of_lane = |lane| {
-        let shown = events
-            .iter()
-            .filter(move |(i, event)| *i == lane && event.overlaps(from, to));
-        shown.map(|(_, event)| *event).collect::<Vec<_>>()
-    };
-    let lanes = (0..record.lanes.len()).map(|lane| (lane, of_lane(lane)));
-    lanes.filter(|(_, events)| !events.is_empty()).collect()
+fn lanes_of(record: &Record, zspage: u32, from: u64, to: u64) -> Vec<(usize, Vec<Event>)> {
+    let shown = |event: &&Event| event.zspage == zspage && event.overlaps(from, to);
+    let lanes = record
+        .lanes
+        .iter()
+        .map(|lane| lane.events.iter().filter(shown).copied().collect());
+    lanes
+        .enumerate()
+        .filter(|(_, events): &(usize, Vec<Event>)| !events.is_empty())
+        .collect()
 }
 
 #[cfg(test)]

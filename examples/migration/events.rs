@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-/// Events that one thread writes down at most, 24 bytes each. The figures stay exact beyond it.
+use crate::sample::Sample;
+
+/// Events that one thread writes down at most, 40 bytes each. The figures stay exact beyond it.
 const MAX_EVENTS: usize = 1 << 20;
 
 /// Why a thread takes zspage locks exclusively.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     Migration,
     Compaction,
@@ -21,7 +23,7 @@ pub(crate) enum Purpose {
 }
 
 /// What happened between the two ends of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// A read lock was held: an object was mapped.
     Held,
@@ -41,15 +43,29 @@ pub(crate) struct Event {
     pub(crate) zspage: u32,
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// When the unlock had returned. The lock was released between `end` and this; a thread that is preempted in
+    /// between, perhaps by the very thread that it wakes, returns much later.
+    pub(crate) released: u64,
 }
 
 impl Event {
+    pub(crate) fn new(kind: Kind, zspage: u32, start: u64, end: u64) -> Self {
+        Event {
+            kind,
+            zspage,
+            start,
+            end,
+            released: end,
+        }
+    }
+
     pub(crate) fn length(&self) -> u64 {
         self.end - self.start
     }
 
+    /// Whether it may have lasted at some moment of `start..=end`.
     pub(crate) fn overlaps(&self, start: u64, end: u64) -> bool {
-        self.start <= end && start <= self.end
+        self.start <= end && start <= self.released
     }
 }
 
@@ -117,12 +133,7 @@ fn resident_buffer(role: Role) -> Vec<Event> {
     } else {
         1 << 14
     };
-    let unwritten = Event {
-        kind: Kind::Held,
-        zspage: u32::MAX,
-        start: u64::MAX,
-        end: u64::MAX,
-    };
+    let unwritten = Event::new(Kind::Held, u32::MAX, u64::MAX, u64::MAX);
     let mut buffer = vec![unwritten; usual];
     buffer.clear();
     buffer
@@ -131,14 +142,6 @@ fn resident_buffer(role: Role) -> Vec<Event> {
 /// An empty histogram of nanoseconds: up to two minutes, with three digits of each value.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 120_000_000_000, 3).expect("the bounds are in order")
-}
-
-/// How many pages the pool and the process occupied at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
-    pub(crate) at: u64,
-    pub(crate) pool_pages: u64,
-    pub(crate) process_bytes: Option<u64>,
 }
 
 /// The whole run.
@@ -208,25 +211,25 @@ pub(crate) fn is_migrating() -> bool {
     migrating
 }
 
-/// What an exclusive acquisition came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exclusive {
-    Granted,
-    Refused,
-}
-
-pub(crate) fn exclusive(outcome: Exclusive, zspage: u32, start: Instant, end: Instant) {
+/// A write section: `start` before the lock was tried, `end` just before it was unlocked, `released` just after.
+pub(crate) fn wrote(zspage: u32, start: Instant, end: Instant, released: Instant) {
     with_pen(|pen| {
-        let kind = match outcome {
-            Exclusive::Granted => Kind::Wrote(pen.purpose),
-            Exclusive::Refused => Kind::Refused(pen.purpose),
-        };
-        pen.write(kind, zspage, start, end);
+        let kind = Kind::Wrote(pen.purpose);
+        let released = pen.since(released);
+        pen.write(Event {
+            released,
+            ..pen.event(kind, zspage, start, end)
+        });
     });
 }
 
+/// A write lock that was not to be had.
+pub(crate) fn refused(zspage: u32, start: Instant, end: Instant) {
+    with_pen(|pen| pen.write(pen.event(Kind::Refused(pen.purpose), zspage, start, end)));
+}
+
 pub(crate) fn waited(zspage: u32, start: Instant, end: Instant) {
-    with_pen(|pen| pen.write(Kind::Waited, zspage, start, end));
+    with_pen(|pen| pen.write(pen.event(Kind::Waited, zspage, start, end)));
 }
 
 /// A released read lock. Only those `worth_telling` become events; there are hundreds of thousands a second.
@@ -235,21 +238,22 @@ pub(crate) fn held(zspage: u32, start: Instant, worth_telling: impl FnOnce(Durat
         pen.lane.held += 1;
         let end = Instant::now();
         if worth_telling(end.duration_since(start)) {
-            pen.write(Kind::Held, zspage, start, end);
+            pen.write(pen.event(Kind::Held, zspage, start, end));
         }
     });
 }
 
 impl Pen {
-    fn write(&mut self, kind: Kind, zspage: u32, start: Instant, end: Instant) {
-        let since = |at: Instant| at.saturating_duration_since(self.began).as_nanos() as u64;
-        let (start, end) = (since(start), since(end));
-        self.lane.add(Event {
-            kind,
-            zspage,
-            start,
-            end,
-        });
+    fn since(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.began).as_nanos() as u64
+    }
+
+    fn event(&self, kind: Kind, zspage: u32, start: Instant, end: Instant) -> Event {
+        Event::new(kind, zspage, self.since(start), self.since(end))
+    }
+
+    fn write(&mut self, event: Event) {
+        self.lane.add(event);
     }
 }
 
@@ -273,10 +277,10 @@ mod tests {
         let at = |ns| began + Duration::from_nanos(ns);
         let (lane, result) = recording(Lane::new("m".into(), Role::Migrator), began, || {
             with_purpose(Purpose::Migration, || {
-                exclusive(Exclusive::Granted, 3, at(100), at(250));
-                exclusive(Exclusive::Refused, 4, at(300), at(310));
+                wrote(3, at(100), at(250), at(260));
+                refused(4, at(300), at(310));
             });
-            exclusive(Exclusive::Granted, 5, at(400), at(401));
+            wrote(5, at(400), at(401), at(401));
             "done"
         });
         assert_eq!(result, "done");
@@ -297,6 +301,17 @@ mod tests {
     }
 
     #[test]
+    fn a_write_section_may_last_until_its_unlock_has_returned() {
+        let event = Event {
+            released: 25,
+            ..Event::new(Kind::Wrote(Purpose::Other), 1, 10, 20)
+        };
+        assert_eq!(event.length(), 10);
+        assert!(event.overlaps(0, 10) && event.overlaps(25, 30));
+        assert!(!event.overlaps(0, 9) && !event.overlaps(26, 30));
+    }
+
+    #[test]
     fn a_thread_without_a_pen_writes_nothing() {
         let now = Instant::now();
         waited(1, now, now);
@@ -307,12 +322,7 @@ mod tests {
     #[test]
     fn figures_stay_exact_beyond_the_bound() {
         let mut lane = Lane::new("r".into(), Role::Reader);
-        let event = Event {
-            kind: Kind::Waited,
-            zspage: 0,
-            start: 0,
-            end: 10,
-        };
+        let event = Event::new(Kind::Waited, 0, 0, 10);
         for _ in 0..MAX_EVENTS + 5 {
             lane.add(event);
         }

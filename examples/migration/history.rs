@@ -6,10 +6,18 @@ use hdrhistogram::Histogram;
 
 use crate::events::{self, Event, Kind, Purpose, Record};
 
-/// The events of every zspage, each with the number of its lane, in the order in which they began.
+/// The events of every zspage, kind by kind.
 #[derive(Debug)]
 pub(crate) struct History {
-    by_zspage: HashMap<u32, Vec<(usize, Event)>>,
+    groups: HashMap<(u32, Kind), Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    /// With the numbers of their lanes, in the order in which they began.
+    events: Vec<(usize, Event)>,
+    /// The length of the longest of them: how far back a search has to go.
+    longest: u64,
 }
 
 /// The waits of the record, in nanoseconds, by what the zspage's writer was doing.
@@ -25,28 +33,28 @@ pub(crate) struct Causes {
 
 impl History {
     pub(crate) fn of(record: &Record) -> Self {
-        let mut by_zspage: HashMap<u32, Vec<(usize, Event)>> = HashMap::new();
+        let mut groups: HashMap<(u32, Kind), Group> = HashMap::new();
         for (i, lane) in record.lanes.iter().enumerate() {
             for event in &lane.events {
-                by_zspage.entry(event.zspage).or_default().push((i, *event));
+                let group = groups.entry((event.zspage, event.kind)).or_default();
+                group.events.push((i, *event));
+                group.longest = group.longest.max(event.released - event.start);
             }
         }
-        for events in by_zspage.values_mut() {
-            events.sort_by_key(|(_, event)| event.start);
+        for group in groups.values_mut() {
+            group.events.sort_by_key(|(_, event)| event.start);
         }
-        History { by_zspage }
+        History { groups }
     }
 
-    /// Everything about one zspage.
-    pub(crate) fn of_zspage(&self, zspage: u32) -> &[(usize, Event)] {
-        self.by_zspage.get(&zspage).map_or(&[], Vec::as_slice)
-    }
-
-    /// The first event of `kind` about the same zspage that overlaps `event`, and its lane.
+    /// The last event of `kind` about the same zspage that overlaps `event`, and its lane.
     pub(crate) fn met(&self, event: &Event, kind: Kind) -> Option<(usize, Event)> {
-        let mut candidates = self.of_zspage(event.zspage).iter();
+        let Group { events, longest } = self.groups.get(&(event.zspage, kind))?;
+        let later = events.partition_point(|(_, other)| other.start <= event.end);
+        let candidates = events[..later].iter().rev();
         candidates
-            .find(|(_, other)| other.kind == kind && other.overlaps(event.start, event.end))
+            .take_while(|(_, other)| other.start.saturating_add(*longest) >= event.start)
+            .find(|(_, other)| other.overlaps(event.start, event.end))
             .copied()
     }
 
@@ -90,12 +98,7 @@ pub(crate) mod tests {
         let lanes = roles.into_iter().zip(events).map(|((name, role), events)| {
             let mut lane = Lane::new(name.into(), role);
             for &(kind, zspage, start, end) in events {
-                lane.add(Event {
-                    kind,
-                    zspage,
-                    start,
-                    end,
-                });
+                lane.add(Event::new(kind, zspage, start, end));
             }
             lane
         });
@@ -104,6 +107,24 @@ pub(crate) mod tests {
             samples: vec![],
             length,
         }
+    }
+
+    #[test]
+    fn a_long_event_is_met_behind_shorter_ones() {
+        let held = &[
+            (Kind::Held, 1, 0, 100),
+            (Kind::Held, 1, 10, 12),
+            (Kind::Held, 1, 20, 22),
+        ];
+        let record = record(100, [&[], held, &[]]);
+        let history = History::of(&record);
+        let met = |start, end| {
+            let event = Event::new(Kind::Refused(Purpose::Migration), 1, start, end);
+            history.met(&event, Kind::Held).map(|(_, map)| map.start)
+        };
+        assert_eq!(met(50, 51), Some(0));
+        assert_eq!(met(21, 21), Some(20));
+        assert_eq!(met(101, 102), None);
     }
 
     #[test]

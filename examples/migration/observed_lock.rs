@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lock_api::RawRwLock;
 
-use crate::events::{self, Exclusive};
+use crate::events;
 
 /// A map held for longer than this is worth an event of its own; a reader's usual map lasts a few microseconds.
 const LONG: Duration = Duration::from_micros(100);
@@ -139,7 +139,7 @@ unsafe impl<R: RawRwLock> RawRwLock for Observed<R> {
         match self.raw.try_lock_exclusive() {
             Some(inner) => Some(ExclusiveHold { inner, since }),
             None => {
-                events::exclusive(Exclusive::Refused, self.serial, since, Instant::now());
+                events::refused(self.serial, since, Instant::now());
                 None
             }
         }
@@ -147,10 +147,10 @@ unsafe impl<R: RawRwLock> RawRwLock for Observed<R> {
 
     #[track_caller]
     unsafe fn unlock_exclusive(&self, hold: Self::ExclusiveGuard) {
+        let end = Instant::now();
         // SAFETY: the caller gives up the exclusive acquisition of this lock, and `inner` is `R`'s state for it.
         unsafe { self.raw.unlock_exclusive(hold.inner) };
-        // From before the attempt to after the unlock: the section lies within, so a wait that it caused overlaps it.
-        events::exclusive(Exclusive::Granted, self.serial, hold.since, Instant::now());
+        events::wrote(self.serial, hold.since, end, Instant::now());
     }
 
     /// A migrator may look before it tries, and then not try: that is a refusal too.
@@ -159,7 +159,7 @@ unsafe impl<R: RawRwLock> RawRwLock for Observed<R> {
         let locked = self.raw.is_locked();
         if locked && events::is_migrating() {
             self.note_attempt();
-            events::exclusive(Exclusive::Refused, self.serial, seen, Instant::now());
+            events::refused(self.serial, seen, Instant::now());
         }
         locked
     }

@@ -130,10 +130,8 @@ fn whole_run(canvas: &mut Canvas, record: &Record, history: &History, top: f64) 
             }
             Role::Sleeper => {
                 let maps = lane.events.iter().filter(|event| event.kind == Kind::Held);
-                maps.for_each(|map| plot::span(canvas, "map", axis, map, y));
-                refusals[i]
-                    .iter()
-                    .for_each(|refusal| plot::tick(canvas, "refuse", axis, refusal, y));
+                plot::spans(canvas, "map", axis, maps, y);
+                plot::ticks(canvas, "refuse", axis, refusals[i].iter(), y);
             }
             Role::Reader | Role::Churner => {
                 plot::bars(canvas, "wait", &folded[i].waits, most_waits, y)
@@ -201,7 +199,7 @@ fn pool_size(canvas: &mut Canvas, record: &Record, axis: Axis, top: f64) {
     canvas.line("grid", (LEFT, y(peak)), (RIGHT, y(peak)));
     canvas.polyline("size", &points);
 
-    let bytes = |pages: u64| units::mib(pages * PAGE as u64);
+    let bytes = |pages: u64| units::bytes(pages * PAGE as u64);
     canvas.text(
         "",
         Anchor::Start,
@@ -243,15 +241,11 @@ fn one_zspage(canvas: &mut Canvas, record: &Record, closeup: &Closeup, top: f64)
     axis.draw(canvas, first - 4.0, bottom);
     for (row, (lane, events)) in closeup.lanes.iter().enumerate() {
         plot::label(canvas, &record.lanes[*lane].name, "", y(row));
-        let mut shown: Vec<_> = events
-            .iter()
-            .filter_map(|event| Some((class(event)?, event)))
-            .collect();
-        // A refusal lasts nanoseconds and must not vanish below a map.
-        shown.sort_by_key(|(class, _)| *class == "refuse");
-        shown
-            .into_iter()
-            .for_each(|(class, event)| plot::span(canvas, class, axis, event, y(row)));
+        // A refusal lasts nanoseconds and must not vanish below a map, so it is drawn last.
+        for class in ["map", "wait", "compact", "move", "refuse"] {
+            let shown = events.iter().filter(|event| class_of(event) == Some(class));
+            plot::spans(canvas, class, axis, shown, y(row));
+        }
     }
     let mut text = bottom - 2.0;
     for line in closeup.story_lines(150) {
@@ -261,7 +255,7 @@ fn one_zspage(canvas: &mut Canvas, record: &Record, closeup: &Closeup, top: f64)
     text
 }
 
-fn class(event: &Event) -> Option<&'static str> {
+fn class_of(event: &Event) -> Option<&'static str> {
     match event.kind {
         Kind::Held => Some("map"),
         Kind::Waited => Some("wait"),
@@ -276,8 +270,8 @@ fn class(event: &Event) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::closeup;
-    use crate::events::Sample;
     use crate::history::tests::record;
+    use crate::sample::Sample;
     use crate::svg::tests::assert_well_formed;
 
     #[test]

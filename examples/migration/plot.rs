@@ -68,23 +68,55 @@ pub(crate) fn label(canvas: &mut Canvas, name: &str, total: &str, y: f64) {
     canvas.text("small", Anchor::Start, RIGHT + 10.0, y + 16.0, total);
 }
 
-/// An event to scale, but never thinner than can be seen.
-pub(crate) fn span(canvas: &mut Canvas, class: &str, axis: Axis, event: &Event, y: f64) {
-    let (start, end) = (axis.x(event.start), axis.x(event.end));
-    let width = (end - start).max(1.5);
-    canvas.rect(class, start.min(RIGHT - width), y, width, LANE);
+/// Events to scale, but never thinner than can be seen. What cannot be told apart is drawn once.
+pub(crate) fn spans<'a>(
+    canvas: &mut Canvas,
+    class: &str,
+    axis: Axis,
+    events: impl Iterator<Item = &'a Event>,
+    y: f64,
+) {
+    for (start, end) in merged(axis, events) {
+        let width = (end - start).max(1.5);
+        canvas.rect(class, start.min(RIGHT - width), y, width, LANE);
+    }
 }
 
-/// The moment of an event on top of what else the lane shows then.
-pub(crate) fn tick(canvas: &mut Canvas, class: &str, axis: Axis, event: &Event, y: f64) {
+/// Moments, on top of what else the lane shows then.
+pub(crate) fn ticks<'a>(
+    canvas: &mut Canvas,
+    class: &str,
+    axis: Axis,
+    events: impl Iterator<Item = &'a Event>,
+    y: f64,
+) {
     let height = LANE / 3.0;
-    canvas.rect(
-        class,
-        axis.x(event.start) - 0.5,
-        y + LANE - height,
-        1.0,
-        height,
-    );
+    for (start, end) in merged(axis, events) {
+        canvas.rect(
+            class,
+            start,
+            y + LANE - height,
+            (end - start).max(1.0),
+            height,
+        );
+    }
+}
+
+/// The events as stretches of the axis; those less than half a pixel apart are one. So a picture has a bounded
+/// size, however much happened.
+fn merged<'a>(axis: Axis, events: impl Iterator<Item = &'a Event>) -> Vec<(f64, f64)> {
+    let mut stretches: Vec<(f64, f64)> = events
+        .map(|event| (axis.x(event.start), axis.x(event.end)))
+        .collect();
+    stretches.sort_by(|a, b| a.0.total_cmp(&b.0));
+    stretches.dedup_by(|next, last| {
+        let close = next.0 - last.1 < 0.5;
+        if close {
+            last.1 = last.1.max(next.1);
+        }
+        close
+    });
+    stretches
 }
 
 /// Counts as bars that grow from the bottom of the lane.
@@ -100,6 +132,28 @@ pub(crate) fn bars(canvas: &mut Canvas, class: &str, counts: &[u64], peak: u64, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::Kind;
+
+    #[test]
+    fn events_that_cannot_be_told_apart_are_drawn_once() {
+        let event = |start, end| Event::new(Kind::Held, 1, start, end);
+        // One nanosecond is one pixel.
+        let axis = Axis {
+            from: 0,
+            to: PLOT as u64,
+        };
+        let events = [
+            event(30, 40),
+            event(0, 10),
+            event(10, 12),
+            event(5, 6),
+            event(30, 31),
+        ];
+        assert_eq!(
+            merged(axis, events.iter()),
+            [(LEFT, LEFT + 12.0), (LEFT + 30.0, LEFT + 40.0)]
+        );
+    }
 
     #[test]
     fn steps_are_round_and_not_too_many() {

@@ -5,11 +5,14 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 use zsalloc::PoolStats;
 
-use crate::events::{self, Sample};
+use crate::events;
 use crate::history::Causes;
 use crate::page::PAGE;
+use crate::picture::Heading;
+use crate::sample::Sample;
+use crate::store::Checks;
 use crate::units;
-use crate::workload::{Checks, Outcome, Tally};
+use crate::workload::{Outcome, Tally};
 
 /// Sizes of the pool and of the process at the stations of the run.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +56,8 @@ impl Findings {
     }
 
     pub(crate) fn all_is_well(&self) -> bool {
-        self.during.mismatches == 0 && self.after.mismatches == 0 && self.unexplained_waits == 0
+        let damaged = self.during.mismatches + self.after.mismatches;
+        damaged == 0 && self.unexplained_waits == 0 && self.disagreements.is_empty()
     }
 }
 
@@ -102,11 +106,15 @@ pub(crate) fn figures(outcome: &Outcome, causes: &Causes) -> String {
     };
     line("maps, each checked", outcome.tally.checks.maps, None);
     line("maps that had to wait", waits.len(), Some(&waits));
+    let unexplained = match record.dropped() {
+        0 => "  for no writer at all",
+        _ => "  for a writer that was not recorded",
+    };
     for (name, times) in [
         ("  while the zspage moved", &causes.migration),
         ("  while compaction moved an object", &causes.compaction),
         ("  while an object was freed", &causes.other),
-        ("  for no writer at all", &causes.unexplained),
+        (unexplained, &causes.unexplained),
     ] {
         if !times.is_empty() {
             line(name, times.len(), Some(times));
@@ -146,12 +154,34 @@ pub(crate) fn memory(sizes: &Sizes) -> String {
     ] {
         let process = sample
             .process_bytes
-            .map_or("unknown".to_owned(), units::mib);
+            .map_or("unknown".to_owned(), units::bytes);
         let pages = units::count(sample.pool_pages);
-        let pool = units::mib(sample.pool_pages * PAGE as u64);
+        let pool = units::bytes(sample.pool_pages * PAGE as u64);
         let _ = writeln!(out, "  {name:<36}{pages:>12}{pool:>12}{process:>12}");
     }
     out
+}
+
+/// What stands above the picture.
+pub(crate) fn heading(findings: &Findings, lock: &str, seed: u64, not_drawn: u64) -> Heading {
+    let not_drawn = match not_drawn {
+        0 => String::new(),
+        n => format!(
+            "; {} beyond the record not drawn",
+            units::counted(n, "event")
+        ),
+    };
+    Heading {
+        title: format!("Maps and migrations of compressed pages in one pool (lock: {lock})"),
+        subtitle: format!(
+            "{} checked while zspages moved; {} waited for a migration; {} refused because a map was held; {} given \
+             back; seed {seed}{not_drawn}",
+            units::counted(findings.during.maps, "map"),
+            units::count(findings.waits_for_migration),
+            units::counted(findings.refusals, "migration"),
+            units::counted(findings.pages_freed, "page"),
+        ),
+    }
 }
 
 /// The last line.
@@ -188,7 +218,7 @@ pub(crate) fn verdict(findings: &Findings) -> String {
     let mut verdict = format!(
         "verified: {} ({}) and {} intact; {waits}; {refusals}; {} given back",
         units::counted(after.maps, "object"),
-        units::mib(after.maps * PAGE as u64),
+        units::bytes(after.maps * PAGE as u64),
         units::counted(during.maps, "map"),
         units::counted(findings.pages_freed, "page"),
     );

@@ -83,6 +83,29 @@ pub(crate) fn free_half<L: ZspageLock>(
     (before - objects.len()) as u64
 }
 
+/// Restores and compares every object.
+pub(crate) fn verify<L: ZspageLock>(pool: &Pool<L>, objects: &[Object]) -> Checks {
+    let mut checks = Checks::default();
+    objects
+        .iter()
+        .for_each(|object| checks.note(object.restore(pool, |_| ())));
+    checks
+}
+
+/// Maps that were checked, and how many of them were not what they must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checks {
+    pub(crate) maps: u64,
+    pub(crate) mismatches: u64,
+}
+
+impl Checks {
+    pub(crate) fn note(&mut self, matches: bool) {
+        self.maps += 1;
+        self.mismatches += u64::from(!matches);
+    }
+}
+
 impl Object {
     /// Maps the object and compares its bytes.
     pub(crate) fn check<L: ZspageLock>(&self, pool: &Pool<L>) -> bool {

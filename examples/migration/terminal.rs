@@ -31,6 +31,16 @@ enum Colour {
 }
 
 impl Paint {
+    /// Colours only where a person looks at a terminal, and never against `NO_COLOR` (no-color.org).
+    pub(crate) fn for_output(is_terminal: bool) -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if is_terminal && !unwanted {
+            Paint::Ansi
+        } else {
+            Paint::Plain
+        }
+    }
+
     fn text(self, colour: Colour, text: &str) -> String {
         let code = match colour {
             Colour::Map => 36,
@@ -86,8 +96,8 @@ pub(crate) fn timeline(record: &Record, paint: Paint) -> String {
     row(&mut out, "pool size", &size, &total);
     let _ = writeln!(
         out,
-        "{:LABEL$}  bars count what happened in a column (readers: maps that waited, █ is {}); · nothing\n\
-         {:LABEL$}  moved, refused: zspages; compaction: write sections; ━ a map was held while its thread slept",
+        "{:LABEL$}  bars count what happened in a column; readers and churner: maps that waited, █ is {}; · nothing\n\
+         {:LABEL$}  moved and refused: zspages; compaction: write sections; ━ a map was held while its thread slept",
         "",
         units::count(waits.peak),
         "",

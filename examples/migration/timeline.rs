@@ -1,6 +1,7 @@
 //! Folds the record into columns of equal time, for the terminal and for the picture.
 
-use crate::events::{Event, Kind, Lane, Purpose, Record, Role, Sample};
+use crate::events::{Event, Kind, Lane, Purpose, Record, Role};
+use crate::sample::Sample;
 use crate::units;
 
 /// What one lane did in each column.
@@ -43,7 +44,7 @@ pub(crate) fn migrator_rows<'a>(lane: &Lane, columns: &'a LaneColumns) -> [Migra
             label,
             counted,
             counts,
-            total: format!("{}, up to {most} a column", units::count(total)),
+            total: format!("{}, max {most}", units::count(total)),
         }
     };
     [
@@ -158,12 +159,7 @@ mod tests {
     fn lane(events: &[(Kind, u64, u64)]) -> Lane {
         let mut lane = Lane::new("x".into(), Role::Reader);
         for &(kind, start, end) in events {
-            lane.add(Event {
-                kind,
-                zspage: 1,
-                start,
-                end,
-            });
+            lane.add(Event::new(kind, 1, start, end));
         }
         lane
     }

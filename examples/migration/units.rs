@@ -33,9 +33,12 @@ pub(crate) fn duration(ns: u64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// A byte count in MiB.
-pub(crate) fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1u32 << 20))
+/// A byte count in MiB, or in KiB if it is less than one.
+pub(crate) fn bytes(n: u64) -> String {
+    match n {
+        0..0x10_0000 => format!("{:.1} KiB", n as f64 / 1024.0),
+        _ => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +62,12 @@ mod tests {
         assert_eq!(duration(9_240), "9.2 µs");
         assert_eq!(duration(512_000), "512 µs");
         assert_eq!(duration(2_500_000_000), "2.5 s");
+    }
+
+    #[test]
+    fn bytes_pick_their_unit() {
+        assert_eq!(bytes(4096), "4.0 KiB");
+        assert_eq!(bytes((1 << 20) - 512), "1023.5 KiB");
+        assert_eq!(bytes(3 << 19), "1.5 MiB");
     }
 }

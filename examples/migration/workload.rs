@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use zsalloc::{AllocError, MigrateError, Pool};
 
-use crate::events::{Lane, Record, Role, Sample, recording};
-use crate::resident;
+use crate::events::{Lane, Record, Role, recording};
 use crate::rng::Rng;
 use crate::roles;
-use crate::store::{Object, ZspageLock};
+use crate::sample::Sample;
+use crate::store::{Checks, Object, ZspageLock};
 
 /// How often the size of pool and process is noted.
 const SAMPLE_EVERY: Duration = Duration::from_millis(10);
@@ -20,20 +20,6 @@ pub(crate) struct Crew {
     pub(crate) sleepers: u32,
     pub(crate) duration: Duration,
     pub(crate) seed: u64,
-}
-
-/// Maps that were checked, and how many of them were not what they must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Checks {
-    pub(crate) maps: u64,
-    pub(crate) mismatches: u64,
-}
-
-impl Checks {
-    pub(crate) fn note(&mut self, matches: bool) {
-        self.maps += 1;
-        self.mismatches += u64::from(!matches);
-    }
 }
 
 /// What a thread did, or all of them.
@@ -94,11 +80,11 @@ impl Crew {
     }
 }
 
-/// Lets everybody work on `pool` for the crew's duration. The readers share `objects`; those in `churned` come and go.
+/// Lets everybody work on `pool` for the crew's duration. The churner owns a quarter of `objects`, which come and go; all
+/// threads share the others.
 pub(crate) fn run<L: ZspageLock>(
     pool: &Pool<L>,
-    objects: &[Object],
-    churned: &mut Vec<Object>,
+    objects: &mut Vec<Object>,
     crew: Crew,
     lanes: Vec<Lane>,
 ) -> Result<Outcome, RunError> {
@@ -107,16 +93,18 @@ pub(crate) fn run<L: ZspageLock>(
         began: Instant::now(),
         crew,
     };
-    let mut churned = Some(churned);
-    thread::scope(|scope| {
+    let mut churned = objects.split_off(objects.len() - objects.len() / 4);
+    let shared = objects.as_slice();
+    let mut churner = Some(&mut churned);
+    let outcome = thread::scope(|scope| {
         let mut threads = Vec::new();
         for (seat, lane) in lanes.into_iter().enumerate() {
             let work: Work<'_> = match lane.role {
-                Role::Reader => Box::new(move |rng| Ok(roles::read(stage, objects, rng))),
-                Role::Sleeper => Box::new(move |rng| Ok(roles::sleep(stage, objects, rng))),
+                Role::Reader => Box::new(move |rng| Ok(roles::read(stage, shared, rng))),
+                Role::Sleeper => Box::new(move |rng| Ok(roles::sleep(stage, shared, rng))),
                 Role::Churner => {
-                    let own = churned.take().expect("there is one churner");
-                    Box::new(move |rng| roles::churn(stage, objects, own, rng))
+                    let own = churner.take().expect("there is one churner");
+                    Box::new(move |rng| roles::churn(stage, shared, own, rng))
                 }
                 Role::Migrator => Box::new(move |_| roles::migrate(stage)),
             };
@@ -141,7 +129,9 @@ pub(crate) fn run<L: ZspageLock>(
         }
         record.length = stage.began.elapsed().as_nanos() as u64;
         Ok(Outcome { record, tally })
-    })
+    });
+    objects.append(&mut churned);
+    outcome
 }
 
 /// The work of one thread.
@@ -185,11 +175,10 @@ impl<L: ZspageLock> Stage<'_, L> {
 fn sample_sizes<L: ZspageLock>(stage: Stage<'_, L>) -> Vec<Sample> {
     let mut samples = Vec::new();
     loop {
-        samples.push(Sample {
-            at: stage.began.elapsed().as_nanos() as u64,
-            pool_pages: stage.pool.resident_pages() as u64,
-            process_bytes: resident::process_bytes(),
-        });
+        samples.push(Sample::of(
+            stage.pool,
+            stage.began.elapsed().as_nanos() as u64,
+        ));
         if !stage.goes_on() {
             return samples;
         }
