@@ -2,7 +2,8 @@
 
 use std::panic::Location;
 
-use crate::chain::{ChainId, Link};
+use crate::chain::{ChainId, Child, Link};
+use crate::class::NodeKey;
 use crate::config;
 use crate::context::WaitType;
 use crate::emit::{self, Unwind};
@@ -22,9 +23,9 @@ pub(crate) fn acquire(map: &LockMap, mode: Mode, attempt: Attempt, stays: bool) 
     }
     let site = Location::caller();
     let entered = thread::with_tracked(|block, owner| {
-        let subclass = owner.subclass.take().unwrap_or(0);
-        let wanted = Wanted::new(map, subclass, mode, attempt, site);
-        enter(map, &wanted, stays, block, owner)
+        let mut reports = Vec::new();
+        let held = enter(map, mode, attempt, stays, site, block, owner, &mut reports);
+        (held, reports)
     });
     match entered {
         None => HeldLock::UNTRACKED,
@@ -51,73 +52,86 @@ fn deliver(map: &LockMap, held: HeldLock, reports: Vec<Report>) -> HeldLock {
     undo.1.take().unwrap_or(HeldLock::UNTRACKED)
 }
 
-/// Validates an acquisition and puts it on the stack.
+/// Puts an acquisition on the stack; validated, unless this thread has seen the
+/// same situation before.
 #[inline]
+#[expect(clippy::too_many_arguments, reason = "the facts of one acquisition")]
 fn enter(
     map: &LockMap,
-    wanted: &Wanted,
+    mode: Mode,
+    attempt: Attempt,
     stays: bool,
+    site: &'static Location<'static>,
     block: &Block,
     owner: &mut Owner,
-) -> (HeldLock, Vec<Report>) {
-    let mut reports = Vec::new();
-    let (node, mode) = (wanted.node, wanted.mode);
-    let chain = if wanted.attempt == Attempt::Try {
-        match owner.held.top() {
-            None => ChainId::single(node, mode),
-            Some(top) => owner
-                .cache
-                .get_or_insert(Link::unchecked(top.chain, node, mode)),
-        }
-    } else {
-        if wanted.outer > limit(owner) {
-            validate::wait_context(owner, wanted, &mut reports);
-        }
-        match owner.held.top() {
-            None => ChainId::single(node, mode),
-            Some(top) => {
-                let link = Link::checked(top.chain, node, mode);
-                validated(owner, wanted, link, &mut reports)
+    reports: &mut Vec<Report>,
+) -> HeldLock {
+    let ids = map.ids();
+    let node = NodeKey {
+        class: ids.class,
+        subclass: owner.subclass.take().unwrap_or(0),
+    };
+    let (outer, inner) = map.wait_types(mode);
+    let waits = attempt != Attempt::Try;
+    let wanted = || Wanted::new(map, node, mode, attempt, site);
+    if waits && outer > limit(owner) {
+        validate::wait_context(owner, &wanted(), reports);
+    }
+    let chain = match owner.held.top() {
+        None => ChainId::single(node, mode),
+        Some(top) if waits => {
+            let link = Link::checked(top.chain, node, mode);
+            match owner.cache.get(&link) {
+                Some(known) if !known.nests => known.chain,
+                known => validated(owner, &wanted(), link, known, reports),
             }
         }
+        Some(top) => {
+            let link = Link::unchecked(top.chain, node, mode);
+            owner.cache.get_or_insert(link)
+        }
     };
-    let inner = map.wait_types(mode).1;
     let token = owner.next_token(block);
+    block.publish_top(owner.held.as_slice().len(), ids.lock);
     owner.held.push(Held {
         token,
-        lock: wanted.ids.lock,
-        address: wanted.order.address,
-        order: wanted.order.order,
+        lock: ids.lock,
+        address: map.address(),
+        order: map.order,
         node,
-        origin: wanted.origin,
+        origin: map.origin,
         mode,
-        attempt: wanted.attempt,
-        site: wanted.site,
+        attempt,
+        site,
         stays,
         inner,
-        limit: inner,
+        limit: owner.held.top().map_or(inner, |top| inner.min(top.limit)),
         chain,
     });
-    block.publish_top(owner.held.as_slice().len() - 1, wanted.ids.lock);
-    (HeldLock(token), reports)
+    HeldLock(token)
 }
 
-/// The chain that `link` leads to, after validation unless this thread has seen
-/// the same situation before.
-#[inline]
-fn validated(owner: &mut Owner, wanted: &Wanted, link: Link, reports: &mut Vec<Report>) -> ChainId {
-    if let Some(child) = owner.cache.get(&link) {
-        if child.nests {
-            validate::recursion(owner, wanted, reports);
-        }
-        return child.chain;
-    }
+/// The chain that `link` leads to, after what has to be validated each time (a
+/// nesting inside one class) and, unless it is `known`, what only once.
+#[cold]
+fn validated(
+    owner: &mut Owner,
+    wanted: &Wanted,
+    link: Link,
+    known: Option<Child>,
+    reports: &mut Vec<Report>,
+) -> ChainId {
     let nests = wanted.nests(owner);
     if nests {
         validate::recursion(owner, wanted, reports);
     }
-    validate::dependencies(owner, wanted, reports);
-    owner.cache.insert(link, nests)
+    match known {
+        Some(child) => child.chain,
+        None => {
+            validate::dependencies(owner, wanted, reports);
+            owner.cache.insert(link, nests)
+        }
+    }
 }
 
 /// The longest wait that this thread's sections allow.
@@ -154,8 +168,11 @@ fn check_upgrade(
     // `None`: the guard came from another thread, whose hold it is; this
     // thread waits all the same, holding what it holds.
     let at = owner.held.find(|own| own.token == held.0);
-    let subclass = at.map_or(0, |at| owner.held.as_slice()[at].node.subclass);
-    let mut wanted = Wanted::new(map, subclass, Mode::Exclusive, attempt, site);
+    let node = NodeKey {
+        class: map.ids().class,
+        subclass: at.map_or(0, |at| owner.held.as_slice()[at].node.subclass),
+    };
+    let mut wanted = Wanted::new(map, node, Mode::Exclusive, attempt, site);
     wanted.request = Request::Upgrade;
     wanted.upgrade = true;
     wanted.upgrades = at;
@@ -164,8 +181,11 @@ fn check_upgrade(
         validate::wait_context(owner, &wanted, &mut reports);
     }
     if let Some(top) = owner.held.top() {
-        let link = Link::upgrade(top.chain, wanted.node);
-        validated(owner, &wanted, link, &mut reports);
+        let link = Link::upgrade(top.chain, node);
+        let known = owner.cache.get(&link);
+        if known.is_none_or(|known| known.nests) {
+            validated(owner, &wanted, link, known, &mut reports);
+        }
     }
     reports
 }

@@ -73,12 +73,8 @@ impl HeldStack {
         self.holds.last()
     }
 
-    /// Pushes a hold whose chain is set already.
     #[inline]
-    pub(crate) fn push(&mut self, mut held: Held) {
-        if let Some(top) = self.holds.last() {
-            held.limit = held.inner.min(top.limit);
-        }
+    pub(crate) fn push(&mut self, held: Held) {
         self.holds.push(held);
     }
 
@@ -90,14 +86,14 @@ impl HeldStack {
 
     /// Takes a hold out, wherever it is.
     #[inline]
-    pub(crate) fn remove(&mut self, at: usize, cache: &mut ChainCache) -> Held {
+    pub(crate) fn remove(&mut self, at: usize, cache: &mut ChainCache) {
         if at + 1 == self.holds.len() {
             // The usual case: released in reverse order, nothing above changes.
-            return self.holds.swap_remove(at);
+            self.holds.truncate(at);
+        } else {
+            self.holds.remove(at);
+            self.rebuild(at, cache);
         }
-        let held = self.holds.remove(at);
-        self.rebuild(at, cache);
-        held
     }
 
     /// Changes what a hold is to those who wait for it.

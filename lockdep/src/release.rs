@@ -33,12 +33,13 @@ pub(crate) fn release(map: &LockMap, token: HeldLock, site: &'static Location<'s
     });
     match released.flatten() {
         Some(None) => {}
-        Some(Some(report)) => emit::deliver(vec![report], Unwind::Never),
+        Some(Some(report)) => emit::deliver(vec![*report], Unwind::Never),
         None => release_elsewhere(map, &token),
     }
 }
 
-/// Ends a hold that this thread's block gave out.
+/// Ends a hold that this thread's block gave out. The report is boxed, so that
+/// the usual case has nothing to move.
 #[inline]
 fn release_own(
     map: &LockMap,
@@ -46,35 +47,36 @@ fn release_own(
     site: &'static Location<'static>,
     block: &Block,
     owner: &mut Owner,
-) -> Option<Report> {
+) -> Option<Box<Report>> {
     let Some(at) = owner.held.find(|held| held.token == token.0) else {
         // Detached; or the hold was forgotten: its lock was freed, or the block
         // has passed to another thread.
-        end_detached(map, &mut block.mail(), |held| held.token == token.0);
+        end_own_detached(map, block, |held| held.token == token.0);
         return None;
     };
-    let held = take(at, block, owner);
-    if held.lock == map.serial_now() {
-        return None;
-    }
-    let detail = format!(
-        "a hold of {} is released through another lock",
-        HeldInfo::from(&held)
-    );
+    let fits = owner.held.as_slice()[at].lock == map.serial_now();
+    let report = (!fits).then(|| foreign_token(at, site, owner));
+    take(at, block, owner);
+    report
+}
+
+#[cold]
+fn foreign_token(at: usize, site: &'static Location<'static>, owner: &Owner) -> Box<Report> {
+    let held = HeldInfo::from(&owner.held.as_slice()[at]);
+    let detail = format!("a hold of {held} is released through another lock");
     let mut report = Report::new(ReportKind::BadUnlock, owner, site, detail);
-    report.conflict = Some(HeldInfo::from(&held));
-    Some(report)
+    report.conflict = Some(held);
+    Box::new(report)
 }
 
 #[inline]
-fn take(at: usize, block: &Block, owner: &mut Owner) -> Held {
-    let held = owner.held.remove(at, &mut owner.cache);
+fn take(at: usize, block: &Block, owner: &mut Owner) {
+    owner.held.remove(at, &mut owner.cache);
     if at == owner.held.as_slice().len() {
         block.publish_top(at, 0);
     } else {
         block.publish(&owner.held, at);
     }
-    held
 }
 
 /// Ends a hold of another thread.
@@ -87,6 +89,12 @@ fn release_elsewhere(map: &LockMap, token: &HeldLock) {
     if !end_detached(map, &mut mail, |held| held.token == token.0) {
         block.leave(&mut mail, Note::Release(token.0, map.serial_now()));
     }
+}
+
+/// Ends a detached hold of this thread.
+#[cold]
+fn end_own_detached(map: &LockMap, block: &Block, is: impl Fn(&Held) -> bool) -> bool {
+    end_detached(map, &mut block.mail(), is)
 }
 
 /// Ends a detached hold.
@@ -111,7 +119,7 @@ pub(crate) fn force_release(map: &LockMap, site: &'static Location<'static>) {
             take(at, block, owner);
             return None;
         }
-        if end_detached(map, &mut block.mail(), |held| held.lock == serial) {
+        if end_own_detached(map, block, |held| held.lock == serial) {
             return None;
         }
         let detail = "the lock is released, but this thread does not hold it".to_owned();
@@ -155,8 +163,8 @@ pub(crate) fn detach(map: &LockMap) {
     let serial = map.serial_now();
     thread::with_tracked(|block, owner| {
         if let Some(at) = owner.held.find(|held| held.lock == serial && serial != 0) {
-            let held = take(at, block, owner);
-            block.mail().detached.push(held);
+            block.mail().detached.push(owner.held.as_slice()[at]);
+            take(at, block, owner);
             // Relaxed: only a count; who is sent the guard sees it.
             map.detached.fetch_add(1, Ordering::Relaxed);
         }

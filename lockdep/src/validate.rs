@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::class::{ClassName, Ids, NodeKey, Origin};
+use crate::class::{ClassName, NodeKey, Origin, Serial};
 use crate::context::WaitType;
 use crate::graph::{self, Provenance};
 use crate::held::Held;
@@ -17,7 +17,7 @@ use crate::thread::Owner;
 /// A lock that is about to be acquired.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    pub(crate) ids: Ids,
+    pub(crate) lock: Serial,
     pub(crate) node: NodeKey,
     pub(crate) origin: Origin,
     pub(crate) mode: Mode,
@@ -33,25 +33,20 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    #[inline]
     pub(crate) fn new(
         map: &LockMap,
-        subclass: u8,
+        node: NodeKey,
         mode: Mode,
         attempt: Attempt,
         site: &'static Location<'static>,
     ) -> Wanted {
-        let ids = map.ids();
         let blocking_writers = match map.origin {
             Origin::Key(key) => key.blocking_writers,
             _ => true,
         };
         Wanted {
-            ids,
-            node: NodeKey {
-                class: ids.class,
-                subclass,
-            },
+            lock: map.ids().lock,
+            node,
             origin: map.origin,
             mode,
             request: mode.request(blocking_writers),
@@ -164,9 +159,9 @@ pub(crate) fn dependencies(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Rep
 pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
     let blocks = |held: &&Held| {
         wanted.request.blocked_by(held.mode.hold_kind())
-            && (held.lock == wanted.ids.lock || held.node == wanted.node && !in_order(held, wanted))
+            && (held.lock == wanted.lock || held.node == wanted.node && !in_order(held, wanted))
     };
-    let worst = |held: &&Held| (certain(held, wanted), held.lock == wanted.ids.lock);
+    let worst = |held: &&Held| (certain(held, wanted), held.lock == wanted.lock);
     let Some(held) = wanted.others(owner).filter(blocks).max_by_key(worst) else {
         return;
     };
@@ -174,7 +169,7 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
     if !first && !certain(held, wanted) {
         return;
     }
-    let detail = if held.lock == wanted.ids.lock {
+    let detail = if held.lock == wanted.lock {
         "it is the very lock that this thread holds, in a way that can block it"
     } else {
         "this thread holds another lock of the class, in a way that can block it"
@@ -189,7 +184,7 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
 fn certain(held: &Held, wanted: &Wanted) -> bool {
     let queued_reader = matches!(wanted.mode, Mode::Shared | Mode::Upgradable)
         && held.mode.hold_kind() == HoldKind::Shared;
-    held.lock == wanted.ids.lock && !queued_reader
+    held.lock == wanted.lock && !queued_reader
 }
 
 /// Whether the class declares that `held` may be held while `wanted` is waited

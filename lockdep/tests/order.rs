@@ -100,15 +100,20 @@ fn each_class_cycle_is_reported_once() {
 }
 
 #[test]
-fn a_longer_cycle_through_a_known_one_is_news() {
-    let [a, b, c] = [(); 3].map(|()| Lock::instance());
-    nest_modes(&a, SharedRecursive, &b, Exclusive);
-    nest_modes(&b, Exclusive, &c, Exclusive);
-    assert_eq!(
-        kinds(|| nest_modes(&b, Exclusive, &a, Exclusive)),
-        [CircularDependency]
-    );
-    let found = reports(|| nest_modes(&c, Exclusive, &a, Exclusive));
+fn a_longer_cycle_is_news_also_where_a_shorter_one_is_known() {
+    let [a, b, x] = [(); 3].map(|()| Lock::instance());
+    nest(&[&a, &b]);
+    assert_eq!(kinds(|| nest(&[&b, &a])), [CircularDependency]);
+    // A -> X, and B upgraded under X: that waits for readers of B, of which
+    // there are none yet that want A.
+    nest(&[&a, &x]);
+    let held_x = x.lock();
+    let mut held_b = b.try_in(Upgradable);
+    assert_eq!(kinds(|| b.0.upgrade(&mut held_b, Attempt::Block)), NONE);
+    b.unlock(held_b);
+    x.unlock(held_x);
+    // The shortest cycle of this edge is A, B, and known.
+    let found = reports(|| nest_modes(&b, SharedRecursive, &a, Exclusive));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].cycle.len(), 3);
 }
@@ -262,6 +267,30 @@ fn the_chain_left_by_an_out_of_order_release_is_validated_anew() {
     });
     b.unlock(held_b);
     assert_eq!(found, [CircularDependency], "B -> C against C -> B");
+}
+
+#[test]
+fn what_is_validated_after_an_out_of_order_release_is_not_known_without_it() {
+    let [a, b, c] = [(); 3].map(|()| Lock::instance());
+    let b_then_c_after_a = |released: bool| {
+        let held_a = a.lock();
+        let held_b = b.try_in(Exclusive);
+        let held_a = if released {
+            a.unlock(held_a);
+            None
+        } else {
+            Some(held_a)
+        };
+        let held_c = c.lock();
+        c.unlock(held_c);
+        b.unlock(held_b);
+        if let Some(held_a) = held_a {
+            a.unlock(held_a);
+        }
+    };
+    b_then_c_after_a(true);
+    b_then_c_after_a(false);
+    assert_eq!(kinds(|| nest(&[&c, &a])), [CircularDependency], "A -> C");
 }
 
 #[test]
