@@ -21,7 +21,19 @@ pub(crate) fn acquire(map: &LockMap, mode: Mode, attempt: Attempt, stays: bool) 
     if !config::validates() {
         return HeldLock::UNTRACKED;
     }
-    let site = Location::caller();
+    acquire_at(map, mode, attempt, stays, Location::caller())
+}
+
+/// [`acquire`] as if at `site`.
+#[inline]
+#[track_caller]
+pub(crate) fn acquire_at(
+    map: &LockMap,
+    mode: Mode,
+    attempt: Attempt,
+    stays: bool,
+    site: &'static Location<'static>,
+) -> HeldLock {
     let entered = thread::with_tracked(|block, owner| {
         let mut reports = Vec::new();
         let held = enter(map, mode, attempt, stays, site, block, owner, &mut reports);

@@ -93,10 +93,13 @@ impl WaitTable {
 /// With [`Policy::Panic`](crate::Policy), when it is reported.
 #[track_caller]
 pub fn might_sleep() {
-    if !config::validates() {
-        return;
+    if config::validates() {
+        might_sleep_at(Location::caller());
     }
-    let site = Location::caller();
+}
+
+#[track_caller]
+pub(crate) fn might_sleep_at(site: &'static Location<'static>) {
     let report = thread::with_tracked(|_, owner| {
         if acquire::limit(owner) >= WaitType::Sleep {
             return None;

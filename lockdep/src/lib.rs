@@ -127,7 +127,7 @@
 //!
 //! | feature | default | effect |
 //! |---|---|---|
-//! | `parking_lot` | yes | `Mutex`, `RwLock` and their guards |
+//! | `parking_lot` | yes | `Mutex`, `RwLock`, their guards, and `Condvar` |
 //!
 //! # Sources
 //!
@@ -176,8 +176,9 @@ pub use mode::{Attempt, Mode};
 pub use nested::nested;
 pub use report::{Acquisition, Dependency, HeldInfo, Report, ReportKind, SourceLocation};
 pub use stat::{Stats, stats};
-pub use tracked::{LockKind, Queued, RecursiveReaders, Tracked, TrackedGuard};
 #[cfg(feature = "parking_lot")]
 pub use tracked::{
-    Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
+    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+    RwLockWriteGuard,
 };
+pub use tracked::{LockKind, Queued, RecursiveReaders, Tracked, TrackedCondvar, TrackedGuard};

@@ -157,6 +157,15 @@ pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: b
     }
 }
 
+/// Where a hold of this thread was acquired.
+pub(crate) fn site_of(token: &HeldLock) -> Option<&'static Location<'static>> {
+    let own = thread::with_tracked(|_, owner| {
+        let at = owner.held.find(|held| held.token == token.0)?;
+        Some(owner.held.as_slice()[at].site)
+    });
+    own.flatten()
+}
+
 /// Takes this thread's newest hold of the lock off its stack, for a guard that
 /// is sent away on purpose.
 pub(crate) fn detach(map: &LockMap) {

@@ -1,7 +1,10 @@
 //! The validator around any `lock_api` lock.
 
+mod condvar;
 mod mutex;
 mod rwlock;
+
+pub use condvar::TrackedCondvar;
 
 use core::any::TypeId;
 use core::marker::PhantomData;
@@ -255,6 +258,9 @@ pub type Mutex<T> = lock_api::Mutex<Tracked<parking_lot::RawMutex>, T>;
 /// The guard of [`Mutex`].
 #[cfg(feature = "parking_lot")]
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, Tracked<parking_lot::RawMutex>, T>;
+/// parking_lot's condition variable, for [`Mutex`].
+#[cfg(feature = "parking_lot")]
+pub type Condvar = lock_api::Condvar<TrackedCondvar<parking_lot::RawCondvar>>;
 /// parking_lot's rwlock under the validator.
 #[cfg(feature = "parking_lot")]
 pub type RwLock<T> = lock_api::RwLock<Tracked<parking_lot::RawRwLock>, T>;

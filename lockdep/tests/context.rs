@@ -83,6 +83,16 @@ fn the_section_ends_with_the_hold_also_out_of_order_and_by_downgrade() {
 }
 
 #[test]
+fn a_longer_section_inside_a_shorter_one_does_not_lengthen_it() {
+    let (zs, mutex) = (preemptible(), Lock::instance());
+    let write = zs.lock();
+    let tried = mutex.try_in(Exclusive);
+    assert_eq!(kinds(might_sleep), [InvalidWaitContext]);
+    mutex.unlock(tried);
+    zs.unlock(write);
+}
+
+#[test]
 fn an_upgrade_begins_an_atomic_section_but_may_itself_wait() {
     let zs = Lock(LockMap::instance().wait_for(Exclusive, Sleep, Bounded));
     let mut held = zs.wait(lockdep::Mode::UpgradableRecursive);

@@ -198,6 +198,12 @@ fn a_thread_must_not_end_with_a_hold_that_cannot_be_elsewhere() {
     let found = reports_of_thread("guard-travels", || travels.lock_and_forget());
     assert!(found.is_empty(), "{}", found[0]);
     std::mem::forget((stays, travels));
+
+    // What `lock_api` says about guards is enough.
+    let mutex = lockdep::Mutex::new(());
+    let found = reports_of_thread("ends-locked", || std::mem::forget(mutex.lock()));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind(), HeldAtThreadExit);
 }
 
 #[test]

@@ -68,6 +68,20 @@ fn trying_a_lock_that_is_held_is_no_recursion() {
 }
 
 #[test]
+fn waiting_for_oneself_with_a_timeout_recovers() {
+    let lock = Lock::instance();
+    let held = lock.lock();
+    let found = reports(|| {
+        let waiting = lock.0.acquire(Exclusive, Attempt::Timed);
+        lock.0.abandon(waiting);
+    });
+    lock.unlock(held);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind(), RecursiveLocking);
+    assert!(found[0].recovers);
+}
+
+#[test]
 fn different_instances_and_different_classes_do_not_recurse() {
     static A: LockClassKey = LockClassKey::new("same name");
     static B: LockClassKey = LockClassKey::new("same name");

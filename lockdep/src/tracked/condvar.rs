@@ -1,0 +1,129 @@
+//! The condition variable traits.
+
+use core::marker::PhantomData;
+use core::mem;
+
+use lock_api::{RawCondvar, RawCondvarTimed, RawMutex, RawMutexTimed};
+
+use super::{LockKind, Queued, Tracked, TrackedGuard};
+use crate::held::HeldLock;
+use crate::mode::{Attempt, Mode};
+use crate::{acquire, context, release};
+
+/// A raw condition variable of `lock_api` for mutexes under the validator.
+///
+/// A wait on it may sleep, and takes the mutex again while the thread holds
+/// whatever else it holds: both are validated, when the wait begins. `lock_api`
+/// does not pass the caller's location on, so reports name the place where the
+/// mutex was locked.
+///
+/// # Examples
+///
+/// ```
+/// use lockdep::{Condvar, Mutex};
+///
+/// let (ready, changed) = (Mutex::new(false), Condvar::new());
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         *ready.lock() = true;
+///         changed.notify_one();
+///     });
+///     let mut ready = ready.lock();
+///     while !*ready {
+///         changed.wait(&mut ready);
+///     }
+/// });
+/// ```
+#[derive(Debug)]
+pub struct TrackedCondvar<C, K: LockKind = Queued> {
+    raw: C,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<R, K: LockKind> Tracked<R, K> {
+    /// Validates a wait that gives the mutex up and takes it again. On unwinding
+    /// the mutex is held as before.
+    fn announce_wait<G: 'static>(&self, guard: &mut TrackedGuard<G>) {
+        /// Puts the hold back if a report unwinds.
+        struct Restore<'a, F: Fn(Attempt) -> HeldLock>(&'a mut HeldLock, F);
+        impl<F: Fn(Attempt) -> HeldLock> Drop for Restore<'_, F> {
+            fn drop(&mut self) {
+                if *self.0 == HeldLock::UNTRACKED {
+                    *self.0 = (self.1)(Attempt::Try);
+                }
+            }
+        }
+        let Some(site) = release::site_of(&guard.held) else {
+            return;
+        };
+        let stays = Self::stays::<G>();
+        let again = |attempt| acquire::acquire_at(&self.map, Mode::Exclusive, attempt, stays, site);
+        let held = mem::replace(&mut guard.held, HeldLock::UNTRACKED);
+        self.map.release(held);
+        let restore = Restore(&mut guard.held, again);
+        context::might_sleep_at(site);
+        *restore.0 = (restore.1)(Attempt::Block);
+    }
+}
+
+// SAFETY: the wait is `C`'s, with the mutex and the state that `C` knows; what is
+// validated before it leaves both untouched.
+unsafe impl<C: RawCondvar, K: LockKind> RawCondvar for TrackedCondvar<C, K>
+where
+    C::RawMutex: 'static,
+{
+    const INIT: Self = TrackedCondvar {
+        raw: C::INIT,
+        kind: PhantomData,
+    };
+
+    type RawMutex = Tracked<C::RawMutex, K>;
+
+    unsafe fn wait(&self, mutex: &Self::RawMutex, guard: &mut <Self::RawMutex as RawMutex>::Guard) {
+        mutex.announce_wait(guard);
+        // SAFETY: the caller holds the mutex with this state.
+        unsafe { self.raw.wait(&mutex.raw, &mut guard.state) };
+    }
+
+    fn notify_one(&self) -> bool {
+        self.raw.notify_one()
+    }
+
+    fn notify_all(&self) -> usize {
+        self.raw.notify_all()
+    }
+}
+
+// SAFETY: as for `RawCondvar`.
+unsafe impl<C: RawCondvarTimed, K: LockKind> RawCondvarTimed for TrackedCondvar<C, K>
+where
+    C::RawMutex: RawMutexTimed + 'static,
+{
+    fn checked_duration_to_instant(
+        timeout: &<Self::RawMutex as RawMutexTimed>::Duration,
+    ) -> Option<<Self::RawMutex as RawMutexTimed>::Instant> {
+        C::checked_duration_to_instant(timeout)
+    }
+
+    unsafe fn wait_until(
+        &self,
+        mutex: &Self::RawMutex,
+        guard: &mut <Self::RawMutex as RawMutex>::Guard,
+        timeout: &<Self::RawMutex as RawMutexTimed>::Instant,
+    ) -> bool {
+        mutex.announce_wait(guard);
+        // SAFETY: the caller holds the mutex with this state.
+        unsafe { self.raw.wait_until(&mutex.raw, &mut guard.state, timeout) }
+    }
+
+    unsafe fn wait_for(
+        &self,
+        mutex: &Self::RawMutex,
+        guard: &mut <Self::RawMutex as RawMutex>::Guard,
+        timeout: &<Self::RawMutex as RawMutexTimed>::Duration,
+    ) -> bool {
+        mutex.announce_wait(guard);
+        // SAFETY: the caller holds the mutex with this state.
+        unsafe { self.raw.wait_for(&mutex.raw, &mut guard.state, timeout) }
+    }
+}
