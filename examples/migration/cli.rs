@@ -25,15 +25,18 @@ pub(crate) struct Options {
     pub(crate) input: Vec<PathBuf>,
 
     /// Read at most this much, in MiB (1 to 4096).
-    #[arg(long, value_name = "MIB", default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "MIB", default_value_t = 48)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) amount: u32,
 
     /// Threads that map objects and check them (1 to 64).
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) threads: u32,
 
     /// Further threads that sleep 5 to 60 ms while they hold a map (0 to 64).
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=64))]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=64))]
     pub(crate) sleepers: u32,
 
     /// Seconds that the threads run (0.05 to 60); loading and verifying come on top.

@@ -1,4 +1,5 @@
-//! Finds two incidents worth a closer look: a map that waited, and a map that kept a zspage where it was.
+//! Finds two incidents worth a closer look: a map that waited, and a map that kept a zspage where
+//! it was.
 //!
 //! A close-up shows what the record has about one zspage in a short span of time.
 
@@ -37,7 +38,8 @@ impl Closeup {
     }
 }
 
-/// A map that waited for a migration; of all of them the one with the median wait, neither lucky nor unlucky.
+/// A map that waited for a migration; of all of them the one with the median wait, neither lucky
+/// nor unlucky.
 pub(crate) fn of_a_wait(record: &Record, history: &History) -> Option<Closeup> {
     let waits = record.of_kind(Kind::Waited);
     let explained = waits.filter_map(|(lane, wait)| {
@@ -52,8 +54,8 @@ pub(crate) fn of_a_wait(record: &Record, history: &History) -> Option<Closeup> {
     Some(Closeup {
         title: format!("A map waits for a migration (zspage {})", wait.zspage),
         story: format!(
-            "{} asked for an object of zspage {} while the {} was moving it, waited {}, and then read the object in \
-             its new place.",
+            "{} asked for an object of zspage {} while the {} was moving it, waited {}, and then \
+             read the object in its new place.",
             record.lanes[lane].name,
             wait.zspage,
             record.lanes[mover].name,
@@ -103,8 +105,8 @@ pub(crate) fn of_a_refusal(record: &Record, history: &History) -> Option<Closeup
             map.zspage
         ),
         story: format!(
-            "{} slept for {} with an object of zspage {} mapped; the migrator was refused {} without \
-             waiting, and {ending}.",
+            "{} slept for {} with an object of zspage {} mapped; the migrator was refused {} \
+             without waiting, and {ending}.",
             record.lanes[lane].name,
             units::duration(map.length()),
             map.zspage,

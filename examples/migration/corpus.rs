@@ -1,4 +1,5 @@
-//! Where the pages come from: files and folders, read page by page and never held in memory as a whole.
+//! Where the pages come from: files and folders, read page by page and never held in memory as a
+//! whole.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -32,8 +33,8 @@ impl fmt::Display for CorpusError {
                 path.display()
             ),
             Self::Empty => f.write_str(
-                "the input holds no bytes, so there is nothing to store: name files that are not empty, \
-                 or leave out --input to use the system's own",
+                "the input holds no bytes, so there is nothing to store: name files that are not \
+                 empty, or leave out --input to use the system's own",
             ),
         }
     }
@@ -49,7 +50,8 @@ pub(crate) struct Summary {
     pub(crate) bounded: bool,
 }
 
-/// The pages of the input, in the order of the paths. The last page of a file is filled up with zeros, as in the page cache.
+/// The pages of the input, in the order of the paths. The last page of a file is filled up with
+/// zeros, as in the page cache.
 #[derive(Debug)]
 pub(crate) struct Pages {
     /// Roots not begun yet, last one first.
@@ -73,17 +75,20 @@ struct OpenFile {
 }
 
 impl Pages {
-    /// The executable and the system's folders, an equal share of `max_pages` from each and from no file more than a
-    /// sixteenth of that, so that programs, libraries and texts are all there. What cannot be read is passed over.
+    /// The executable and the system's folders, an equal share of `max_pages` from each and from no
+    /// file more than a sixteenth of that, so that programs, libraries and texts are all there.
+    /// What cannot be read is passed over.
     pub(crate) fn of_the_system(max_pages: u64) -> Self {
         let mut roots: Vec<PathBuf> = SYSTEM_FOLDERS.iter().rev().map(PathBuf::from).collect();
         roots.extend(std::env::current_exe());
         Self::new(roots, max_pages, false)
     }
 
-    /// The user's paths, each to its end or until `max_pages` are read. What cannot be read is an error.
+    /// The user's paths, each to its end or until `max_pages` are read. What cannot be read is an
+    /// error.
     pub(crate) fn of_the_user(inputs: &[PathBuf], max_pages: u64) -> Result<Self, CorpusError> {
-        // All paths first: a typing error in the last one should not cost the time of reading the others.
+        // All paths first: a typing error in the last one should not cost the time of reading the
+        // others.
         for path in inputs {
             fs::metadata(path).map_err(|cause| refuse(path, cause))?;
         }
@@ -218,8 +223,8 @@ fn refuse(path: &Path, cause: io::Error) -> CorpusError {
     }
 }
 
-/// The regular files and folders in `folder`, last name first. Links are left out: they lead to what is read
-/// anyway, or round in circles; so are devices and pipes, which have no end.
+/// The regular files and folders in `folder`, last name first. Links are left out: they lead to
+/// what is read anyway, or round in circles; so are devices and pipes, which have no end.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {

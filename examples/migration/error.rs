@@ -43,7 +43,8 @@ impl fmt::Display for Error {
             Error::Input(cause) => cause.fmt(f),
             Error::Picture(path, cause) => write!(
                 f,
-                "cannot write the picture to {}: {cause}; give --svg a file in a folder that exists and is writable",
+                "cannot write the picture to {}: {cause}; give --svg a file in a folder that exists and \
+                 is writable",
                 path.display()
             ),
             Error::Pool(cause) => write!(f, "cannot build the pool: {cause}"),

@@ -1,7 +1,8 @@
-//! The record of a run: every thread writes down its own events, and nothing is shared while the run lasts.
+//! The record of a run: every thread writes down its own events, and nothing is shared while the
+//! run lasts.
 //!
-//! The lock (`observed_lock`) is the only writer. The timeline, the close-ups, the picture and the figures all read
-//! this one record.
+//! The lock (`observed_lock`) is the only writer. The timeline, the close-ups, the picture and the
+//! figures all read this one record.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -43,8 +44,8 @@ pub(crate) struct Event {
     pub(crate) zspage: u32,
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// When the unlock had returned. The lock was released between `end` and this; a thread that is preempted in
-    /// between, perhaps by the very thread that it wakes, returns much later.
+    /// When the unlock had returned. The lock was released between `end` and this; a thread that is
+    /// preempted in between, perhaps by the very thread that it wakes, returns much later.
     pub(crate) released: u64,
 }
 
@@ -125,8 +126,8 @@ impl Lane {
     }
 }
 
-/// Room for the events of about a usual run, resident already: otherwise the record would grow while the pool shrinks,
-/// and the process's size would hide what the pool gave back.
+/// Room for the events of about a usual run, resident already: otherwise the record would grow
+/// while the pool shrinks, and the process's size would hide what the pool gave back.
 fn resident_buffer(role: Role) -> Vec<Event> {
     let usual = if role == Role::Migrator {
         1 << 17
@@ -211,7 +212,8 @@ pub(crate) fn is_migrating() -> bool {
     migrating
 }
 
-/// A write section: `start` before the lock was tried, `end` just before it was unlocked, `released` just after.
+/// A write section: `start` before the lock was tried, `end` just before it was unlocked,
+/// `released` just after.
 pub(crate) fn wrote(zspage: u32, start: Instant, end: Instant, released: Instant) {
     with_pen(|pen| {
         let kind = Kind::Wrote(pen.purpose);
@@ -232,7 +234,8 @@ pub(crate) fn waited(zspage: u32, start: Instant, end: Instant) {
     with_pen(|pen| pen.write(pen.event(Kind::Waited, zspage, start, end)));
 }
 
-/// A released read lock. Only those `worth_telling` become events; there are hundreds of thousands a second.
+/// A released read lock. Only those `worth_telling` become events; there are hundreds of thousands
+/// a second.
 pub(crate) fn held(zspage: u32, start: Instant, worth_telling: impl FnOnce(Duration) -> bool) {
     with_pen(|pen| {
         pen.lane.held += 1;
@@ -259,7 +262,8 @@ impl Pen {
 
 /// Threads outside the run (loading, verifying) have no pen and write nothing.
 fn with_pen(write: impl FnOnce(&mut Pen)) {
-    // A guard may be dropped by a thread whose thread-locals are gone already; there is nothing to record then.
+    // A guard may be dropped by a thread whose thread-locals are gone already; there is nothing to
+    // record then.
     let _ = PEN.try_with(|pen| {
         if let Some(pen) = pen.borrow_mut().as_mut() {
             write(pen);

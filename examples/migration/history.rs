@@ -26,8 +26,8 @@ pub(crate) struct Causes {
     pub(crate) migration: Histogram<u64>,
     pub(crate) compaction: Histogram<u64>,
     pub(crate) other: Histogram<u64>,
-    /// Nobody held the write lock. With a complete record there is no such wait: a reader is blocked only by a
-    /// writer that holds the lock, so a wait without one is a fault of the lock.
+    /// Nobody held the write lock. With a complete record there is no such wait: a reader is
+    /// blocked only by a writer that holds the lock, so a wait without one is a fault of the lock.
     pub(crate) unexplained: Histogram<u64>,
 }
 

@@ -1,9 +1,11 @@
-//! The main job: real compressed pages in a `zsalloc` pool, mapped by threads while their zspages move.
+//! The main job: real compressed pages in a `zsalloc` pool, mapped by threads while their zspages
+//! move.
 //!
-//! `cargo run --release --example migration -- --help` lists the options. In reading order: `cli`, `corpus` and `page`
-//! (what is stored), `store` (into the pool, and checked on the way out), `observed_lock` and `events` (how waits and
-//! refusals are seen), `workload` (the threads), `history`, `timeline` and `closeup` (what the record tells), `terminal`,
-//! `svg`, `plot`, `picture` and `report` (how it is shown).
+//! `cargo run --release --example migration -- --help` lists the options. In reading order: `cli`,
+//! `corpus` and `page` (what is stored), `store` (into the pool, and checked on the way out),
+//! `observed_lock` and `events` (how waits and refusals are seen), `workload` and `roles` (the
+//! threads), `history`, `timeline` and `closeup` (what the record tells), `terminal`, `svg`,
+//! `plot`, `picture` and `report` (how it is shown).
 
 mod cli;
 mod closeup;

@@ -1,8 +1,8 @@
 //! A lock that watches another lock: any `lock_api::RawRwLock`, wrapped, is one again.
 //!
-//! A read is tried first. Only if the wrapped lock refuses is there something to wait for, and then the blocking call
-//! is timed. So every wait in the record is one that a thread really went through, and nothing is added to the
-//! time that the lock is held.
+//! A read is tried first. Only if the wrapped lock refuses is there something to wait for, and then
+//! the blocking call is timed. So every wait in the record is one that a thread really went
+//! through, and nothing is added to the time that the lock is held.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,13 +12,15 @@ use lock_api::RawRwLock;
 
 use crate::events;
 
-/// A map held for longer than this is worth an event of its own; a reader's usual map lasts a few microseconds.
+/// A map held for longer than this is worth an event of its own; a reader's usual map lasts a few
+/// microseconds.
 const LONG: Duration = Duration::from_micros(100);
 
 /// Serial numbers for locks made by [`Observed::watching`].
 static NEXT_SERIAL: AtomicU32 = AtomicU32::new(1);
 
-/// The raw lock `R`, with the waits for it and the refusals written down in the record of the calling thread.
+/// The raw lock `R`, with the waits for it and the refusals written down in the record of the
+/// calling thread.
 pub(crate) struct Observed<R> {
     raw: R,
     /// Names the lock, and so its zspage, in the record. 0: made by `INIT`, which cannot count.
@@ -27,7 +29,8 @@ pub(crate) struct Observed<R> {
     attempts: AtomicU32,
 }
 
-/// The wrapped lock's own state of a shared acquisition, and what decides whether it is worth an event.
+/// The wrapped lock's own state of a shared acquisition, and what decides whether it is worth an
+/// event.
 pub(crate) struct SharedHold<G> {
     inner: G,
     since: Instant,
@@ -63,9 +66,10 @@ impl<R: RawRwLock> Observed<R> {
     }
 }
 
-// SAFETY: every method passes the call to `R`, which is a correct `RawRwLock`, exactly once on the path that reports an
-// acquisition or ends one, and hands back the very guard state that `R` returned for that acquisition. The record
-// is written only while no state of `R` is half-way, and nothing else of this type takes part in the locking.
+// SAFETY: every method passes the call to `R`, which is a correct `RawRwLock`, exactly once on the
+// path that reports an acquisition or ends one, and hands back the very guard state that `R`
+// returned for that acquisition. The record is written only while no state of `R` is half-way, and
+// nothing else of this type takes part in the locking.
 unsafe impl<R: RawRwLock> RawRwLock for Observed<R> {
     const INIT: Self = Observed {
         raw: R::INIT,
@@ -115,7 +119,8 @@ unsafe impl<R: RawRwLock> RawRwLock for Observed<R> {
     #[track_caller]
     unsafe fn unlock_shared(&self, hold: Self::SharedGuard) {
         let met_a_writer = hold.waited || self.attempts() != hold.attempts_before;
-        // SAFETY: the caller gives up a shared acquisition of this lock, and `inner` is `R`'s state for it.
+        // SAFETY: the caller gives up a shared acquisition of this lock, and `inner` is `R`'s state
+        // for it.
         unsafe { self.raw.unlock_shared(hold.inner) };
         events::held(self.serial, hold.since, |length| {
             met_a_writer || length >= LONG
@@ -148,7 +153,8 @@ unsafe impl<R: RawRwLock> RawRwLock for Observed<R> {
     #[track_caller]
     unsafe fn unlock_exclusive(&self, hold: Self::ExclusiveGuard) {
         let end = Instant::now();
-        // SAFETY: the caller gives up the exclusive acquisition of this lock, and `inner` is `R`'s state for it.
+        // SAFETY: the caller gives up the exclusive acquisition of this lock, and `inner` is `R`'s
+        // state for it.
         unsafe { self.raw.unlock_exclusive(hold.inner) };
         events::wrote(self.serial, hold.since, end, Instant::now());
     }

@@ -21,7 +21,8 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
 
 /// Turns pages into objects: LZ4, or the page itself where LZ4 does not make it smaller.
 ///
-/// An object of exactly [`PAGE`] bytes is a raw page and a shorter one is LZ4, so no header is needed.
+/// An object of exactly [`PAGE`] bytes is a raw page and a shorter one is LZ4, so no header is
+/// needed.
 #[derive(Debug)]
 pub(crate) struct Packer {
     out: Vec<u8>,
@@ -42,7 +43,8 @@ impl Packer {
     }
 }
 
-/// Restores the page that `object` holds and returns its checksum, or `None` if the bytes are no object.
+/// Restores the page that `object` holds and returns its checksum, or `None` if the bytes are no
+/// object.
 pub(crate) fn unpack(object: &[u8], page: &mut Page) -> Option<u64> {
     if object.len() == PAGE {
         page.copy_from_slice(object);

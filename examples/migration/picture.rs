@@ -14,8 +14,9 @@ const WIDTH: f64 = 1200.0;
 const COLUMNS: usize = 220;
 const SIZE_CHART: f64 = 84.0;
 
-/// An opaque card, so that the picture reads the same on a light and on a dark page; where the viewer says which it
-/// is, the card follows. The event colours (Okabe and Ito's, distinct for colour-blind readers) fit both.
+/// An opaque card, so that the picture reads the same on a light and on a dark page; where the
+/// viewer says which it is, the card follows. The event colours (Okabe and Ito's, distinct for
+/// colour-blind readers) fit both.
 const STYLE: &str = "
 text { font: 13px 'DejaVu Sans', Verdana, sans-serif; fill: #24292f }
 .title { font-size: 19px; font-weight: bold }

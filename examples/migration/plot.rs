@@ -102,8 +102,8 @@ pub(crate) fn ticks<'a>(
     }
 }
 
-/// The events as stretches of the axis; those less than half a pixel apart are one. So a picture has a bounded
-/// size, however much happened.
+/// The events as stretches of the axis; those less than half a pixel apart are one. So a picture
+/// has a bounded size, however much happened.
 fn merged<'a>(axis: Axis, events: impl Iterator<Item = &'a Event>) -> Vec<(f64, f64)> {
     let mut stretches: Vec<(f64, f64)> = events
         .map(|event| (axis.x(event.start), axis.x(event.end)))

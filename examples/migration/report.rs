@@ -174,8 +174,8 @@ pub(crate) fn heading(findings: &Findings, lock: &str, seed: u64, not_drawn: u64
     Heading {
         title: format!("Maps and migrations of compressed pages in one pool (lock: {lock})"),
         subtitle: format!(
-            "{} checked while zspages moved; {} waited for a migration; {} refused because a map was held; {} given \
-             back; seed {seed}{not_drawn}",
+            "{} checked while zspages moved; {} waited for a migration; {} refused because a map \
+             was held; {} given back; seed {seed}{not_drawn}",
             units::counted(findings.during.maps, "map"),
             units::count(findings.waits_for_migration),
             units::counted(findings.refusals, "migration"),

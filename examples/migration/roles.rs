@@ -62,7 +62,8 @@ fn some_time(rng: &mut Rng) -> Duration {
     Duration::from_millis(SLEEP_MS.start + rng.below(SLEEP_MS.end - SLEEP_MS.start))
 }
 
-/// Frees a half of its own objects bit by bit, inserts as many again, and so on: the load of a pool comes and goes.
+/// Frees a half of its own objects bit by bit, inserts as many again, and so on: the load of a pool
+/// comes and goes.
 pub(crate) fn churn<L: ZspageLock>(
     stage: Stage<'_, L>,
     objects: &[Object],
@@ -102,8 +103,8 @@ pub(crate) fn churn<L: ZspageLock>(
     Ok(tally)
 }
 
-/// Sweeps over all zspages and moves each to other pages, coming back to the hot ones in between; compacts after every
-/// sweep. A zspage with a map is left alone: nothing waits here.
+/// Sweeps over all zspages and moves each to other pages, coming back to the hot ones in between;
+/// compacts after every sweep. A zspage with a map is left alone: nothing waits here.
 pub(crate) fn migrate<L: ZspageLock>(stage: Stage<'_, L>) -> Result<Tally, RunError> {
     let mut tally = Tally::default();
     let mut hot = Hot::default();
@@ -140,8 +141,9 @@ pub(crate) fn migrate<L: ZspageLock>(stage: Stage<'_, L>) -> Result<Tally, RunEr
     Ok(tally)
 }
 
-/// The zspages that were found mapped lately, at most [`HOT_ZSPAGES`] of them. Looking now and then whether something is in use
-/// is how tiering finds hot memory too (the kernel's DAMON samples accessed bits), and it moves the hot parts most.
+/// The zspages that were found mapped lately, at most [`HOT_ZSPAGES`] of them. Looking now and then
+/// whether something is in use is how tiering finds hot memory too (the kernel's DAMON samples
+/// accessed bits), and it moves the hot parts most.
 #[derive(Debug, Default)]
 struct Hot {
     recent: VecDeque<ZspageId>,

@@ -112,8 +112,8 @@ impl Object {
         page::checksum(&pool.read(&self.handle)) == self.checksums.packed
     }
 
-    /// Maps the object, lets `while_mapped` see its bytes, and then restores its page, still under the same map,
-    /// and compares that.
+    /// Maps the object, lets `while_mapped` see its bytes, and then restores its page, still under
+    /// the same map, and compares that.
     pub(crate) fn restore<L: ZspageLock>(
         &self,
         pool: &Pool<L>,

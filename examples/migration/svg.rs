@@ -29,7 +29,7 @@ impl Canvas {
         let class = escaped(class);
         let _ = writeln!(
             self.body,
-            r#"<rect class="{class}" x="{x:.2}" y="{y:.2}" width="{width:.2}" height="{height:.2}"/>"#
+            r#"<rect class="{class}" x="{x:.2}" y="{y:.2}" width="{width:.2}" height="{height:.2}"/>"#,
         );
     }
 
@@ -104,7 +104,8 @@ fn escaped(text: &str) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    /// Checks that tags nest and close, attributes are quoted, and no bare `&` or `<` is left in texts.
+    /// Checks that tags nest and close, attributes are quoted, and no bare `&` or `<` is left in
+    /// texts.
     pub(crate) fn assert_well_formed(svg: &str) {
         let mut open: Vec<&str> = Vec::new();
         let mut rest = svg;

@@ -31,7 +31,8 @@ enum Colour {
 }
 
 impl Paint {
-    /// Colours only where a person looks at a terminal, and never against `NO_COLOR` (no-color.org).
+    /// Colours only where a person looks at a terminal, and never against `NO_COLOR`
+    /// (no-color.org).
     pub(crate) fn for_output(is_terminal: bool) -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if is_terminal && !unwanted {
@@ -96,8 +97,8 @@ pub(crate) fn timeline(record: &Record, paint: Paint) -> String {
     row(&mut out, "pool size", &size, &total);
     let _ = writeln!(
         out,
-        "{:LABEL$}  bars count what happened in a column; readers and churner: maps that waited, █ is {}; · nothing\n\
-         {:LABEL$}  moved and refused: zspages; compaction: write sections; ━ a map was held while its thread slept",
+        "{:LABEL$}  bars count what happened in a column, · is nothing; maps that waited: █ is {}\n\
+         {:LABEL$}  moved, refused: zspages; compaction: write sections; ━ map of a sleeping thread",
         "",
         units::count(waits.peak),
         "",
@@ -133,7 +134,8 @@ pub(crate) fn closeup(closeup: &Closeup, record: &Record, paint: Paint) -> Strin
     row(&mut out, "", &axis(closeup.from, closeup.to), "");
     for (lane, events) in &closeup.lanes {
         let mut cells = [None; COLUMNS];
-        // Later kinds paint over earlier ones: a refusal lasts nanoseconds and must not vanish below a map.
+        // Later kinds paint over earlier ones: a refusal lasts nanoseconds and must not vanish
+        // below a map.
         for mark in [
             Mark::Map,
             Mark::Wait,

@@ -80,8 +80,8 @@ impl Crew {
     }
 }
 
-/// Lets everybody work on `pool` for the crew's duration. The churner owns a quarter of `objects`, which come and go; all
-/// threads share the others.
+/// Lets everybody work on `pool` for the crew's duration. The churner owns a quarter of `objects`,
+/// which come and go; all threads share the others.
 pub(crate) fn run<L: ZspageLock>(
     pool: &Pool<L>,
     objects: &mut Vec<Object>,

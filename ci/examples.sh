@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Every example runs and ends with the verdict that it promises; bad input is refused with a message and status 2.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+out=$scratch/stdout err=$scratch/stderr svg=$scratch/timeline.svg
+
+fail() {
+  echo "examples: $1" >&2
+  echo "--- the end of stdout" >&2; tail -n 40 "$out" >&2
+  echo "--- the end of stderr" >&2; tail -n 40 "$err" >&2
+  exit 1
+}
+
+# example NAME [CARGO OPTION...] -- [ARGUMENT...]: runs it; the status is left in $status.
+example() {
+  local name=$1; shift
+  echo "run: $name ${*:-}"
+  status=0
+  cargo run --quiet --release --example "$name" "$@" >"$out" 2>"$err" || status=$?
+}
+
+# The last example succeeded, said nothing on stderr, sent no control sequences into a file, and ended with this line.
+ends_with() {
+  [ "$status" -eq 0 ] || fail "status $status instead of 0"
+  [ ! -s "$err" ] || fail "unexpected output on stderr"
+  ! grep -q $'\e' "$out" || fail "control sequences, though stdout is not a terminal"
+  tail -n 1 "$out" | grep -qE "$1" || fail "the last line does not match: $1"
+  echo "  $(tail -n 1 "$out")"
+}
+
+# A migration run showed both: maps that waited for a migration, and migrations that a held map refused.
+shows_both() {
+  ends_with '^verified: .* intact; [0-9,]+ maps? waited for a migration; [0-9,]+ migrations? refused by a held map; [0-9,]+ pages? given back$'
+  for part in '^timeline ' '^reader 0 ' '^refused ' '^A map waits for a migration ' '^A held map keeps its zspage in place '; do
+    grep -qE "$part" "$out" || fail "the timeline has no line that begins with: $part"
+  done
+}
+
+# The last example was refused: status 2, no verdict, and a message that says this.
+refused() {
+  [ "$status" -eq 2 ] || fail "status $status instead of 2"
+  grep -qF -- "$1" "$err" || fail "the message does not say: $1"
+  ! grep -q verified "$out" || fail "a verdict in spite of the error"
+  echo "  $(grep -F -- "$1" "$err")"
+}
+
+example migration --
+shows_both
+freed=$(grep -oE '[0-9,]+ pages? given back$' "$out" | tr -d ,)
+[ "${freed%% *}" -gt 1000 ] || fail "compaction gave back only $freed"
+
+for lock in zslock parking_lot; do
+  example migration -- --lock "$lock" --amount 16 --duration 1 --svg "$svg"
+  shows_both
+  grep -q '^<svg ' "$svg" && [ "$(tail -n 1 "$svg")" = '</svg>' ] || fail "the picture is not an SVG document"
+  for class in map wait move refuse; do
+    # The first is the legend's.
+    [ "$(grep -c "class=\"$class\"" "$svg")" -gt 1 ] || fail "the picture shows no '$class'"
+  done
+  rm "$svg"
+done
+
+example migration -- --input Cargo.lock zsalloc/src --duration 0.2 --threads 3 --seed 7
+ends_with '^verified: '
+example migration --features debug-lockdep -- --amount 8 --duration 1
+shows_both
+
+example migration -- --input "$scratch/nowhere"
+refused "there is no $scratch/nowhere"
+# The first page of a process's memory cannot be read by anybody, root included.
+example migration -- --input /proc/self/mem
+refused 'cannot read /proc/self/mem'
+: >"$scratch/empty"
+example migration -- --input "$scratch/empty"
+refused 'the input holds no bytes'
+example migration -- --svg "$scratch/nowhere/timeline.svg"
+refused "cannot write the picture to $scratch/nowhere/timeline.svg"
+example migration -- --threads 0
+refused "invalid value '0' for '--threads"
+example migration -- --duration 0
+refused "invalid value '0' for '--duration"
+example migration -- --lock mutex
+refused "invalid value 'mutex' for '--lock"
+
+if [ -d examples/abba ]; then
+  example abba --features debug-lockdep --
+  ends_with '^verdict: the inversion of A and B was reported, and the program went on$'
+  grep -q 'circular lock dependency' "$out" || fail "no report was printed"
+fi
