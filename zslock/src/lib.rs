@@ -67,6 +67,8 @@ mod alias;
 mod api;
 mod dep_map;
 pub mod docs;
+#[cfg(zslock_loom)]
+mod mutation;
 mod order;
 mod park;
 mod primitive;
@@ -74,10 +76,14 @@ mod raw;
 mod slow;
 mod spin;
 mod state;
+mod word;
 
 pub use alias::*;
 pub use api::{ReadToken, UpgradableToken, WriteToken};
 pub use dep_map::lockdep;
 pub use dep_map::lockdep::lock_class_key;
 pub use lock_api;
+#[cfg(zslock_loom)]
+#[doc(hidden)]
+pub use mutation::{Mutants, mutants};
 pub use raw::{RawGatedZsLock, RawPolicyLock, RawZsLock};

@@ -1,52 +1,89 @@
-//! Every memory ordering of the lock, one constant a site: what it pairs with and what breaks when it is weaker.
+//! Every memory ordering of the lock, one constant a site: what it pairs with, and what breaks when it is weaker.
 //!
-//! The lock has one atomic word and every modification of it is a read-modify-write, so all modifications that follow
-//! an unlock in the word's modification order belong to the release sequence that the unlock heads. An acquire that
-//! reads *any* later value therefore synchronises with *every* earlier unlock; pairs are named below by the nearest.
+//! The lock has one atomic word, and every modification of it is a read-modify-write. So all that follow an unlock in the
+//! word's modification order belong to the release sequence that the unlock heads, and an acquire that reads *any* later
+//! value synchronises with *every* earlier unlock. "Pairs with" names the nearest.
+//!
+//! `ci/mutants.sh` weakens each site in turn to `Relaxed` and demands that a loom model fails.
 
-use crate::primitive::Ordering::{self, Acquire, Relaxed, Release};
+#[cfg(not(zslock_loom))]
+pub(crate) use core::sync::atomic::Ordering as Site;
 
-/// Read lock, the reader's `fetch_add` or compare-exchange. Acquire: pairs with [`WRITE_UNLOCK`] and [`DOWNGRADE`].
-/// Weaker, a reader may see the data as it was before the write section that it waited out.
-pub(crate) const READ_LOCK: Ordering = Acquire;
+#[cfg(zslock_loom)]
+pub(crate) use crate::mutation::Site;
 
-/// The load by which a waiting reader that is already counted learns that the writer has left. Acquire: pairs with
-/// [`WRITE_UNLOCK`] and [`DOWNGRADE`]. Its increment was made while the writer was inside and acquired nothing of it.
-pub(crate) const READ_ADMIT: Ordering = Acquire;
+macro_rules! sites {
+    ($($(#[$doc:meta])* $name:ident = $ordering:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[cfg(not(zslock_loom))]
+            pub(crate) const $name: Site = Site::$ordering;
+            $(#[$doc])*
+            #[cfg(zslock_loom)]
+            pub(crate) const $name: Site = Site::new(stringify!($name), core::sync::atomic::Ordering::$ordering);
+        )*
+        /// Every site, for the mutation run.
+        #[cfg(zslock_loom)]
+        pub(crate) const ALL: &[Site] = &[$($name),*];
+    };
+}
 
-/// Read unlock. Release: pairs with [`WRITE_LOCK`], [`DRAINED`] and [`UPGRADE`]. Weaker, the reader's accesses may be
-/// seen after the unlock, while the next writer already changes the data (the bug of the lock posted to LKML).
-pub(crate) const READ_UNLOCK: Ordering = Release;
+sites! {
+    /// The `fetch_add` of a read lock. Acquire: pairs with [`WRITE_UNLOCK`] and [`DOWNGRADE`]. Weaker, a reader may see the
+    /// data as it was before the last write section.
+    READ = Acquire;
+    /// The compare-exchange of `try_read`. Acquire: as [`READ`].
+    TRY_READ = Acquire;
+    /// The compare-exchange of a reader that waited uncounted (gated, or with a deadline). Acquire: as [`READ`].
+    READ_WAITED = Acquire;
+    /// The load by which a reader that is counted already learns that the plain writer has left. Acquire: pairs with
+    /// [`WRITE_UNLOCK`] and [`DOWNGRADE`]. The reader's increment came while the writer was inside and acquired nothing of it.
+    READ_ADMITTED = Acquire;
+    /// Read unlock. Release: pairs with every ordering that admits a writer. Weaker, the reader's accesses may be seen after
+    /// its unlock, while the next writer changes the data: the bug of the lock as it was posted to LKML.
+    READ_UNLOCK = Release;
 
-/// Write lock: the compare-exchange that takes a free lock (or, gated, claims one without readers). Acquire: pairs
-/// with [`READ_UNLOCK`], [`WRITE_UNLOCK`] and [`UPGRADABLE_UNLOCK`]. Weaker, the writer may overtake an earlier section.
-pub(crate) const WRITE_LOCK: Ordering = Acquire;
+    /// The compare-exchange of a write lock that nobody is in the way of. Acquire: pairs with [`READ_UNLOCK`],
+    /// [`WRITE_UNLOCK`] and [`UPGRADABLE_UNLOCK`]. Weaker, the writer may overtake an earlier section.
+    WRITE = Acquire;
+    /// The compare-exchange of `try_write`. Acquire: as [`WRITE`].
+    TRY_WRITE = Acquire;
+    /// The compare-exchange of a writer that waited (gated: that claims, perhaps with no reader left). Acquire: as [`WRITE`].
+    WRITE_WAITED = Acquire;
+    /// The load by which a gated writer with a claim, or an upgrader with one, learns that the last reader has left.
+    /// Acquire: pairs with the [`READ_UNLOCK`] of readers that left after the claim.
+    DRAINED = Acquire;
+    /// The load by which a writer takes over a lock that was taken on its behalf. Acquire: pairs with the [`READ_UNLOCK`] of
+    /// every reader that left before the one that handed over. That last one is ordered by the wake-up itself.
+    HANDED_OVER = Acquire;
+    /// Unlock of a plain write. Release: pairs with every ordering that admits anybody. Weaker, the next holder may not see
+    /// what this section wrote.
+    WRITE_UNLOCK = Release;
+    /// Unlock of a gated write that nobody waits for. Release: as [`WRITE_UNLOCK`].
+    GATED_UNLOCK = Release;
+    /// The end of a gated write, or of a claim, with no reader parked. Release: as [`WRITE_UNLOCK`].
+    GATED_END = Release;
+    /// The end of a gated write that grants the lock to the parked readers. Release: pairs with [`READ`] and [`TRY_READ`] of
+    /// other readers. (Those that were granted are ordered by their wake-up.)
+    GATED_GRANT = Release;
+    /// Downgrade of a plain write. Release: as [`WRITE_UNLOCK`].
+    DOWNGRADE = Release;
 
-/// The load by which a gated writer with a claim learns that the last reader has left. Acquire: pairs with
-/// [`READ_UNLOCK`], which came after the claim.
-pub(crate) const DRAINED: Ordering = Acquire;
+    /// The compare-exchange of an upgradable lock that is free. Acquire: pairs with [`WRITE_UNLOCK`] and [`DOWNGRADE`].
+    UPGRADABLE = Acquire;
+    /// The compare-exchange of an upgradable reader that waited. Acquire: as [`UPGRADABLE`].
+    UPGRADABLE_WAITED = Acquire;
+    /// Upgradable unlock. Release: pairs with what admits a writer. It ends a read section.
+    UPGRADABLE_UNLOCK = Release;
+    /// The end of an upgradable lock whose downgrade found the count full. Release: as [`UPGRADABLE_UNLOCK`].
+    UPGRADABLE_OVERFLOW = Release;
+    /// The compare-exchange of `try_upgrade`, or of an upgrade that nobody is in the way of. Acquire: pairs with the
+    /// [`READ_UNLOCK`] of readers that left since the upgradable lock was taken.
+    UPGRADE = Acquire;
+    /// The compare-exchange of an upgrade that waited. Acquire: as [`UPGRADE`].
+    UPGRADE_WAITED = Acquire;
 
-/// Write unlock. Release: pairs with [`READ_LOCK`], [`READ_ADMIT`], [`WRITE_LOCK`], [`UPGRADABLE_LOCK`], [`HAND_OVER`].
-/// Weaker, the next holder may not see what this section wrote.
-pub(crate) const WRITE_UNLOCK: Ordering = Release;
-
-/// Downgrade of a write lock. Release: pairs with the same acquires as [`WRITE_UNLOCK`].
-pub(crate) const DOWNGRADE: Ordering = Release;
-
-/// Upgradable lock. Acquire: pairs with [`WRITE_UNLOCK`] and [`DOWNGRADE`].
-pub(crate) const UPGRADABLE_LOCK: Ordering = Acquire;
-
-/// Upgradable unlock. Release: pairs with [`WRITE_LOCK`]; it ends a read section.
-pub(crate) const UPGRADABLE_UNLOCK: Ordering = Release;
-
-/// The compare-exchange that turns the upgradable lock into the write lock when no reader is left. Acquire: pairs with
-/// the [`READ_UNLOCK`] of the readers that have left since.
-pub(crate) const UPGRADE: Ordering = Acquire;
-
-/// The load by which a waiter that was given the lock by the thread that left takes it over. Acquire: pairs with
-/// [`WRITE_UNLOCK`] and [`READ_UNLOCK`].
-pub(crate) const HAND_OVER: Ordering = Acquire;
-
-/// Everything that neither takes nor gives up access to the data: first looks, parked bits, an increment taken
-/// back, an upgradable lock that becomes a read lock. All of these are on the one word, whose modification order decides them.
-pub(crate) const BOOKKEEPING: Ordering = Relaxed;
+    /// Everything that neither takes nor gives up access to the data: first looks, parked bits, an increment taken back,
+    /// an upgradable lock that becomes a read lock, the lock taken on a waiter's behalf. One word, one modification order.
+    BOOKKEEPING = Relaxed;
+}

@@ -10,7 +10,8 @@
 //! 3. So between a `validate` that said yes and the thread being in the queue, no callback runs: a bit that `validate`
 //!    saw set is cleared only by someone who then finds the thread.
 //! 4. `park` returns `TimedOut` only if no unpark has chosen the thread: a wake-up is never lost to a time-out.
-//! 5. The callbacks of one queue never park, unpark or panic.
+//! 5. What the waker did before its call to `unpark_*`, and in the callback, happens before the park returns.
+//! 6. The callbacks of one queue never park, unpark or panic.
 
 /// What a woken thread finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,16 @@
 //! The primitives the lock is made of: the real ones, or loom's under `--cfg zslock_loom`.
 
-#[cfg(not(zslock_loom))]
-pub(crate) use core::sync::atomic::{AtomicU32, Ordering};
 #[cfg(zslock_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use crate::mutation::{AtomicU32, ordering};
+#[cfg(not(zslock_loom))]
+pub(crate) use core::sync::atomic::AtomicU32;
+
+/// The ordering of a site. (The mutation run may weaken it.)
+#[cfg(not(zslock_loom))]
+#[inline(always)]
+pub(crate) const fn ordering(site: crate::order::Site) -> core::sync::atomic::Ordering {
+    site
+}
 
 /// Defines a function that is `const` except under loom, whose atomics have no `const` constructor.
 macro_rules! const_unless_loom {

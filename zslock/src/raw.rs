@@ -14,8 +14,9 @@ use core::fmt;
 
 use crate::dep_map::DepMap;
 use crate::order;
-use crate::primitive::{AtomicU32, Ordering, const_unless_loom};
+use crate::primitive::const_unless_loom;
 use crate::state::{self, ONE_READER, PARKED, READERS, UPGRADABLE, WRITE, WRITER};
+use crate::word::Word;
 
 /// The raw lock under both policies. Use it through the aliases [`RawZsLock`] (`GATED = false`) and
 /// [`RawGatedZsLock`] (`GATED = true`).
@@ -23,7 +24,7 @@ use crate::state::{self, ONE_READER, PARKED, READERS, UPGRADABLE, WRITE, WRITER}
 /// `GATED` says whether a writer that *waits* keeps new readers out (the ordinary reader-writer lock) or not (the
 /// preemptible zspage lock). The size is 4 bytes either way; with the feature `debug-lockdep` a map is added.
 pub struct RawPolicyLock<const GATED: bool> {
-    pub(crate) word: AtomicU32,
+    pub(crate) word: Word,
     pub(crate) dep: DepMap,
 }
 
@@ -80,7 +81,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     const_unless_loom! {
         fn with_map(dep: DepMap) -> Self {
-            Self { word: AtomicU32::new(0), dep }
+            Self { word: Word::new(0), dep }
         }
     }
 
@@ -105,7 +106,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[track_caller]
     pub(crate) fn read(&self) {
         // Only the sign of the sum is looked at, so that this is `lock add; js`: the slow path looks again.
-        let word = self.word.fetch_add(ONE_READER, order::READ_LOCK);
+        let word = self.word.add(ONE_READER, order::READ);
         if word.wrapping_add(ONE_READER).cast_signed() < 0 {
             self.read_contended();
         }
@@ -114,30 +115,13 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[inline]
     #[track_caller]
     pub(crate) fn try_read(&self) -> bool {
-        let mut word = self.word.load(order::BOOKKEEPING);
-        while state::is_read_lockable(word) {
-            if state::is_count_full(word) {
-                too_many_readers();
-            }
-            match self.word.compare_exchange_weak(
-                word,
-                word + ONE_READER,
-                order::READ_LOCK,
-                order::BOOKKEEPING,
-            ) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        let read = |word| state::is_read_lockable(word).then(|| with_one_reader_more(word));
+        self.word.update(order::TRY_READ, read).is_some()
     }
 
     #[inline]
     pub(crate) fn read_unlock(&self, fair: bool) {
-        let word = self
-            .word
-            .fetch_sub(ONE_READER, order::READ_UNLOCK)
-            .wrapping_sub(ONE_READER);
+        let word = self.word.sub(ONE_READER, order::READ_UNLOCK) - ONE_READER;
         if Self::was_last_reader(word) {
             self.wake_after_readers(word, fair);
         }
@@ -146,42 +130,25 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     /// Takes a lock that nobody holds and nobody waits for; anything else is left to the slow path.
     #[inline]
     pub(crate) fn write_uncontended(&self) -> bool {
-        self.word
-            .compare_exchange_weak(0, WRITE, order::WRITE_LOCK, order::BOOKKEEPING)
-            .is_ok()
+        self.word.replace(0, WRITE, order::WRITE).is_ok()
     }
 
     #[inline]
     pub(crate) fn try_write(&self) -> bool {
-        let mut word = self.word.load(order::BOOKKEEPING);
-        while state::is_write_lockable(word) {
-            match self.word.compare_exchange_weak(
-                word,
-                word | WRITE,
-                order::WRITE_LOCK,
-                order::BOOKKEEPING,
-            ) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        let write = |word| state::is_write_lockable(word).then_some(word | WRITE);
+        self.word.update(order::TRY_WRITE, write).is_some()
     }
 
     #[inline]
     pub(crate) fn write_unlock(&self, fair: bool) {
         if GATED {
             // Parked readers are granted the lock in the same step that gives it up, so it must not be free before.
-            if self
-                .word
-                .compare_exchange(WRITE, 0, order::WRITE_UNLOCK, order::BOOKKEEPING)
-                .is_err()
-            {
+            if self.word.replace(WRITE, 0, order::GATED_UNLOCK).is_err() {
                 self.end_gated_write(0, fair);
             }
         } else {
             // Not a store: readers that wait have already counted themselves into the word. `lock sub; jne`.
-            if self.word.fetch_sub(WRITE, order::WRITE_UNLOCK) != WRITE {
+            if self.word.sub(WRITE, order::WRITE_UNLOCK) != WRITE {
                 self.wake_after_writer(fair);
             }
         }
@@ -203,33 +170,20 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     fn write_into(&self, share: u32) {
         if GATED {
             self.end_gated_write(share, false);
-        } else {
-            if self.word.fetch_sub(WRITE - share, order::DOWNGRADE) != WRITE {
-                self.wake_after_writer(false);
-            }
+        } else if self.word.sub(WRITE - share, order::DOWNGRADE) != WRITE {
+            self.wake_after_writer(false);
         }
     }
 
     #[inline]
     pub(crate) fn try_upgradable(&self) -> bool {
-        let mut word = self.word.load(order::BOOKKEEPING);
-        while state::is_upgradable_lockable(word) {
-            match self.word.compare_exchange_weak(
-                word,
-                word | UPGRADABLE,
-                order::UPGRADABLE_LOCK,
-                order::BOOKKEEPING,
-            ) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        let enter = |word| state::is_upgradable_lockable(word).then_some(word | UPGRADABLE);
+        self.word.update(order::UPGRADABLE, enter).is_some()
     }
 
     #[inline]
     pub(crate) fn upgradable_unlock(&self, fair: bool) {
-        let word = self.word.fetch_sub(UPGRADABLE, order::UPGRADABLE_UNLOCK);
+        let word = self.word.sub(UPGRADABLE, order::UPGRADABLE_UNLOCK);
         if word & PARKED != 0 {
             self.wake_after_upgradable(word - UPGRADABLE, fair);
         }
@@ -238,19 +192,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     /// Upgradable to write, if no reader is in the way.
     #[inline]
     pub(crate) fn try_upgrade_now(&self) -> bool {
-        let mut word = self.word.load(order::BOOKKEEPING);
-        while state::is_upgradable_alone(word) {
-            match self.word.compare_exchange_weak(
-                word,
-                word - UPGRADABLE + WRITE,
-                order::UPGRADE,
-                order::BOOKKEEPING,
-            ) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        let upgrade = |word| state::is_upgradable_alone(word).then(|| word - UPGRADABLE + WRITE);
+        self.word.update(order::UPGRADE, upgrade).is_some()
     }
 
     /// Upgradable to read. `false` if there are too many readers: then the upgradable lock is released.
@@ -259,10 +202,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     pub(crate) fn upgradable_to_read(&self) -> bool {
         // Access goes on as a read, so nothing is published here; the read unlock will.
         let added = ONE_READER - UPGRADABLE;
-        let word = self
-            .word
-            .fetch_add(added, order::BOOKKEEPING)
-            .wrapping_add(added);
+        let word = self.word.add(added, order::BOOKKEEPING).wrapping_add(added);
         if word & PARKED == 0 && word.cast_signed() >= 0 {
             return true;
         }
@@ -270,16 +210,30 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     }
 
     pub(crate) fn is_locked_by_any(&self) -> bool {
-        self.word.load(order::BOOKKEEPING) & (WRITE | READERS | UPGRADABLE) != 0
+        self.snapshot() & (WRITE | READERS | UPGRADABLE) != 0
     }
 
     pub(crate) fn is_locked_by_writer(&self) -> bool {
-        self.word.load(order::BOOKKEEPING) & WRITER != 0
+        self.snapshot() & WRITER != 0
     }
 
-    pub(crate) fn snapshot(&self) -> u32 {
-        self.word.load(Ordering::Relaxed)
+    fn snapshot(&self) -> u32 {
+        self.word.load(order::BOOKKEEPING)
     }
+}
+
+/// The word with one reader more in its count.
+///
+/// # Panics
+///
+/// If the count is full; the word is as it was.
+#[inline]
+#[track_caller]
+pub(crate) fn with_one_reader_more(word: u32) -> u32 {
+    if state::is_count_full(word) {
+        too_many_readers();
+    }
+    word + ONE_READER
 }
 
 /// The panic of contract rule 7. The word is already as it was.

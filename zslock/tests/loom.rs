@@ -9,10 +9,15 @@
 #[path = "loom/model.rs"]
 mod model;
 
+#[path = "loom/mutants.rs"]
+mod mutants;
+
 #[path = "loom/exclusion.rs"]
 mod exclusion;
 #[path = "loom/gated.rs"]
 mod gated;
+#[path = "loom/limits.rs"]
+mod limits;
 #[path = "loom/parking.rs"]
 mod parking;
 #[path = "loom/upgrade.rs"]

@@ -45,7 +45,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if Self::is_upgrade_admissible(word) {
-                if self.replace(word, word - UPGRADABLE + WRITE, order::UPGRADE) {
+                let upgraded = word - UPGRADABLE + WRITE;
+                if self
+                    .word
+                    .replace(word, upgraded, order::UPGRADE_WAITED)
+                    .is_ok()
+                {
                     return state::is_drained(word) || self.drain_upgrade(deadline);
                 }
                 continue;

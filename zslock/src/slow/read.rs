@@ -2,7 +2,7 @@
 
 use crate::order;
 use crate::park::{self, Deadline, Parked, Waiter, Wake};
-use crate::raw::{RawPolicyLock, too_many_readers};
+use crate::raw::{RawPolicyLock, too_many_readers, with_one_reader_more};
 use crate::spin::Wait;
 use crate::state::{self, ONE_READER, READERS_PARKED};
 
@@ -16,7 +16,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     pub(crate) fn read_contended(&self) {
         if state::has_overflowed(self.word.load(order::BOOKKEEPING)) {
             // Relaxed: this increment never was a read section.
-            self.word.fetch_sub(ONE_READER, order::BOOKKEEPING);
+            self.word.sub(ONE_READER, order::BOOKKEEPING);
             too_many_readers();
         }
         if GATED {
@@ -32,7 +32,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         let mut wait = Wait::until(None);
         while {
             // Acquire: pairs with the Release of the writer's unlock or downgrade.
-            let word = self.word.load(order::READ_ADMIT);
+            let word = self.word.load(order::READ_ADMITTED);
             !state::is_read_lockable(word) && {
                 if !wait.spin() && self.mark(word, READERS_PARKED) {
                     self.park_reader(&mut wait);
@@ -45,10 +45,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     /// Gated policy: an increment that stayed would keep the writer from draining. It may have been the last one
     /// counted, in which case the drain waits for this thread to say so.
     fn take_back_increment(&self) {
-        let word = self
-            .word
-            .fetch_sub(ONE_READER, order::BOOKKEEPING)
-            .wrapping_sub(ONE_READER);
+        let word = self.word.sub(ONE_READER, order::BOOKKEEPING) - ONE_READER;
         if Self::was_last_reader(word) {
             self.wake_after_readers(word, false);
         }
@@ -64,11 +61,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if state::is_read_lockable(word) {
-                if state::is_count_full(word) {
-                    too_many_readers();
-                }
-                let counted = word + ONE_READER;
-                if self.replace(word, counted, order::READ_LOCK) {
+                let counted = with_one_reader_more(word);
+                if self.word.replace(word, counted, order::READ_WAITED).is_ok() {
                     return true;
                 }
                 continue;
@@ -77,10 +71,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 continue;
             }
             match self.park_reader(&mut wait) {
-                Parked::Woken(Wake::Granted) => {
-                    self.take_over();
-                    return true;
-                }
+                // The wake-up orders this reader after the writer that granted it the lock.
+                Parked::Woken(Wake::Granted) => return true,
                 Parked::TimedOut => return false,
                 Parked::Woken(Wake::Retry) | Parked::Invalid => {}
             }

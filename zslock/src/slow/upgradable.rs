@@ -4,7 +4,7 @@ use crate::order;
 use crate::park::{self, Deadline, Parked, Waiter};
 use crate::raw::RawPolicyLock;
 use crate::spin::Wait;
-use crate::state::{self, ONE_READER, READERS_PARKED};
+use crate::state::{self, ONE_READER, READERS_PARKED, UPGRADABLE};
 
 use super::Queue;
 
@@ -17,7 +17,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if state::is_upgradable_lockable(word) {
-                if self.replace(word, word | state::UPGRADABLE, order::UPGRADABLE_LOCK) {
+                let entered = word | UPGRADABLE;
+                if self
+                    .word
+                    .replace(word, entered, order::UPGRADABLE_WAITED)
+                    .is_ok()
+                {
                     return true;
                 }
                 continue;
@@ -56,7 +61,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         let fits = !state::has_overflowed(word);
         if !fits {
             // Release: this gives up the read access that the upgradable lock was.
-            self.word.fetch_sub(ONE_READER, order::UPGRADABLE_UNLOCK);
+            self.word.sub(ONE_READER, order::UPGRADABLE_OVERFLOW);
         }
         self.wake_after_upgradable(word, false);
         fits

@@ -5,7 +5,6 @@
 
 use crate::order;
 use crate::park::{self, Unparked, Wake};
-use crate::primitive::Ordering;
 use crate::raw::RawPolicyLock;
 use crate::state::{
     self, DRAIN_PARKED, ONE_READER, READERS_PARKED, STARVING, UPGRADABLE, WRITE, WRITER,
@@ -59,47 +58,24 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     pub(crate) fn end_gated_write(&self, share: u32, fair: bool) {
-        let mut word = self.word.load(order::BOOKKEEPING);
-        while word & READERS_PARKED == 0 {
-            match self.word.compare_exchange_weak(
-                word,
-                word - WRITE + share,
-                order::WRITE_UNLOCK,
-                order::BOOKKEEPING,
-            ) {
-                Ok(_) => return self.wake_writer_if_admissible(word - WRITE + share, fair),
-                Err(now) => word = now,
-            }
+        let end = |word| (word & READERS_PARKED == 0).then(|| word - WRITE + share);
+        let left = self.word.update(order::GATED_END, end);
+        let left = left.unwrap_or_else(|| self.grant_readers(share));
+        if Self::is_writer_admissible(left) {
+            self.wake_writer(left, fair);
         }
+    }
+
+    /// Exchanges the write lock for `share` and one reader for every parked one.
+    fn grant_readers(&self, share: u32) -> u32 {
         let mut left = 0;
         park::unpark_all(self.key(Queue::Readers), |readers| {
-            left = self.grant(share + readers * ONE_READER);
+            let granted = share + readers * ONE_READER;
+            let grant = |word| Some((word - WRITE + granted) & !READERS_PARKED);
+            left = self.word.update(order::GATED_GRANT, grant).unwrap_or(0);
             Wake::Granted
         });
-        self.wake_writer_if_admissible(left, fair);
-    }
-
-    /// Exchanges the write lock for `shares`; the readers' queue is locked and has been emptied.
-    fn grant(&self, shares: u32) -> u32 {
-        let mut word = self.word.load(order::BOOKKEEPING);
-        loop {
-            let granted = (word - WRITE + shares) & !READERS_PARKED;
-            match self.word.compare_exchange_weak(
-                word,
-                granted,
-                order::WRITE_UNLOCK,
-                order::BOOKKEEPING,
-            ) {
-                Ok(_) => return granted,
-                Err(now) => word = now,
-            }
-        }
-    }
-
-    fn wake_writer_if_admissible(&self, word: u32, fair: bool) {
-        if Self::is_writer_admissible(word) {
-            self.wake_writer(word, fair);
-        }
+        left
     }
 
     /// The lock became free for a writer: a starving one is given it, else one is woken (or, if `fair`, given it).
@@ -128,23 +104,10 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         })
     }
 
-    /// Takes the lock for a thread that is being woken. Relaxed: that thread acquires, see [`take_over`](Self::take_over).
+    /// Takes the lock for a thread that is being woken. Relaxed: that thread will acquire.
     fn take_for_waiter(&self) -> bool {
-        loop {
-            let word = self.word.load(order::BOOKKEEPING);
-            if !Self::is_writer_admissible(word) {
-                return false;
-            }
-            if self.replace(word, word | WRITE, order::BOOKKEEPING) {
-                return true;
-            }
-        }
-    }
-
-    /// What a thread does that was woken with the lock in its hands.
-    pub(crate) fn take_over(&self) -> u32 {
-        // Acquire: pairs with the Release of those who left; the word has only seen read-modify-writes since.
-        self.word.load(order::HAND_OVER)
+        let take = |word| Self::is_writer_admissible(word).then_some(word | WRITE);
+        self.word.update(order::BOOKKEEPING, take).is_some()
     }
 
     fn wake_one(&self, queue: Queue, bit: u32) -> bool {
@@ -153,7 +116,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     fn wake_all_readers(&self) {
         park::unpark_all(self.key(Queue::Readers), |_| {
-            self.clear(READERS_PARKED);
+            self.word.clear(READERS_PARKED);
             Wake::Retry
         });
     }
@@ -163,7 +126,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         park::unpark_one(self.key(queue), |unparked| {
             any = unparked.any;
             if !unparked.more {
-                self.clear(bit);
+                self.word.clear(bit);
             }
             decide(unparked)
         });
@@ -174,23 +137,17 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     pub(crate) fn unmark_if_last(&self, bit: u32) -> impl FnOnce(bool) {
         move |was_last| {
             if was_last {
-                self.clear(bit);
+                self.word.clear(bit);
             }
         }
     }
 
-    fn clear(&self, bit: u32) {
-        self.word.fetch_and(!bit, order::BOOKKEEPING);
-    }
-
-    /// Sets a parked bit in `word`; `false` if the word has changed, or changes hands too fast to tell.
+    /// Sets a parked bit in `word`; `false` if the word has changed meanwhile.
     pub(crate) fn mark(&self, word: u32, bit: u32) -> bool {
-        word & bit != 0 || self.replace(word, word | bit, order::BOOKKEEPING)
-    }
-
-    pub(crate) fn replace(&self, word: u32, new: u32, success: Ordering) -> bool {
-        self.word
-            .compare_exchange_weak(word, new, success, order::BOOKKEEPING)
-            .is_ok()
+        word & bit != 0
+            || self
+                .word
+                .replace(word, word | bit, order::BOOKKEEPING)
+                .is_ok()
     }
 }

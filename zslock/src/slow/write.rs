@@ -17,8 +17,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if Self::is_writer_admissible(word) {
-                if self.replace(word, word | WRITE, order::WRITE_LOCK) {
-                    return state::is_drained(word) || self.drain_claim(deadline);
+                if self
+                    .word
+                    .replace(word, word | WRITE, order::WRITE_WAITED)
+                    .is_ok()
+                {
+                    return self.has_entered(word) || self.drain_claim(deadline);
                 }
                 continue;
             }
@@ -35,13 +39,20 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
             }
             match self.park_writer(&mut wait, bit, queue) {
                 Parked::Woken(Wake::Granted) => {
-                    let word = self.take_over();
-                    return state::is_drained(word) || self.drain_claim(deadline);
+                    // Acquire: pairs with the Release of readers that left before the one that handed over.
+                    let word = self.word.load(order::HANDED_OVER);
+                    return self.has_entered(word) || self.drain_claim(deadline);
                 }
                 Parked::TimedOut => return false,
                 Parked::Woken(Wake::Retry) | Parked::Invalid => {}
             }
         }
+    }
+
+    /// Whether a writer that has set S and W, and found `word`, holds the lock. A plain writer does: what is counted under it
+    /// are readers that wait. A gated one has made its claim, and holds when the readers inside have left.
+    fn has_entered(&self, word: u32) -> bool {
+        !GATED || state::is_drained(word)
     }
 
     fn park_writer(&self, wait: &mut Wait, bit: u32, queue: Queue) -> Parked {

@@ -3,13 +3,13 @@
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use std::time::{Duration, Instant};
+use zslock::RawPolicyLock;
 use zslock::lock_api::{
     RawRwLockUpgradeDowngrade, RawRwLockUpgradeFair, RawRwLockUpgradeTimed, RwLock,
 };
-use zslock::{RawGatedZsLock, RawZsLock};
 
 /// Explores `body` with at most `preemptions` preemptions in an execution.
-pub fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     let bound = std::env::var("ZSLOCK_LOOM_PREEMPTIONS").map(|v| v.parse().expect("a number"));
     builder.preemption_bound = Some(bound.unwrap_or(preemptions));
@@ -17,7 +17,7 @@ pub fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
 }
 
 /// A raw lock that can be made under loom, where `RawRwLock::INIT` cannot be const.
-pub trait Raw:
+pub(crate) trait Raw:
     RawRwLockUpgradeDowngrade
     + RawRwLockUpgradeTimed<Duration = Duration, Instant = Instant>
     + RawRwLockUpgradeFair
@@ -26,22 +26,26 @@ pub trait Raw:
     + 'static
 {
     fn make() -> Self;
+    /// Counts readers in whose guards were forgotten.
+    fn forget_readers(&self, n: u32);
+    /// Counts them out again.
+    fn remember_readers(&self, n: u32);
 }
 
-impl Raw for RawZsLock {
+impl<const GATED: bool> Raw for RawPolicyLock<GATED> {
     fn make() -> Self {
         Self::new()
     }
-}
-
-impl Raw for RawGatedZsLock {
-    fn make() -> Self {
-        Self::new()
+    fn forget_readers(&self, n: u32) {
+        self.forget_readers(n);
+    }
+    fn remember_readers(&self, n: u32) {
+        self.remember_readers(n);
     }
 }
 
 /// A number that loom watches: an access that is not ordered after the last conflicting one fails the model.
-pub struct Watched(UnsafeCell<usize>);
+pub(crate) struct Watched(UnsafeCell<usize>);
 
 // SAFETY: the lock around it is what the models put to the test; loom itself reports any access that is not ordered.
 unsafe impl Send for Watched {}
@@ -49,20 +53,20 @@ unsafe impl Send for Watched {}
 unsafe impl Sync for Watched {}
 
 impl Watched {
-    pub fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         // SAFETY: loom checks that no write is concurrent.
         self.0.with(|value| unsafe { *value })
     }
 
-    pub fn add(&self, n: usize) {
+    pub(crate) fn add(&self, n: usize) {
         // SAFETY: loom checks that no access is concurrent.
         self.0.with_mut(|value| unsafe { *value += n });
     }
 }
 
-pub type Lock<R> = RwLock<R, Watched>;
+pub(crate) type Lock<R> = RwLock<R, Watched>;
 
-pub fn lock<R: Raw>() -> Arc<Lock<R>> {
+pub(crate) fn lock<R: Raw>() -> Arc<Lock<R>> {
     Arc::new(RwLock::from_raw(R::make(), Watched(UnsafeCell::new(0))))
 }
 

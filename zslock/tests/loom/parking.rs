@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use loom::thread;
+use zslock::lock_api::RwLockReadGuard;
 
 use crate::model::{check, for_both_policies, lock};
 
@@ -94,25 +95,48 @@ for_both_policies! {
     }
 }
 
-/// Rules out: a starving writer (woken once in vain) to whom nobody hands the lock over, with two readers in its way; and
-/// a hand-over that does not order the writer after the readers.
+/// Rules out: a writer that is handed the lock by the last reader, which unlocks fairly, and is not ordered after the reader
+/// that left before that one.
 #[test]
-fn a_starving_writer_is_handed_the_lock() {
-    check(2, || {
+fn a_fair_unlock_hands_over_to_the_writer() {
+    check(3, || {
         let lock = lock::<zslock::RawZsLock>();
+        let (first, last) = (lock.read(), lock.read());
+        let reader = {
+            let lock = lock.clone();
+            thread::spawn(move || lock.read().get())
+        };
         let writer = {
             let lock = lock.clone();
             thread::spawn(move || lock.write().add(1))
         };
-        let readers: Vec<_> = (0..2)
-            .map(|_| {
-                let lock = lock.clone();
-                thread::spawn(move || assert!(lock.read().get() <= 1))
-            })
-            .collect();
-        for reader in readers {
-            reader.join().unwrap();
-        }
+        assert_eq!(first.get(), 0);
+        drop(first);
+        RwLockReadGuard::unlock_fair(last);
+        assert!(reader.join().unwrap() <= 1);
+        writer.join().unwrap();
+        assert_eq!(lock.read().get(), 1);
+    });
+}
+
+/// Rules out: a starving writer (woken once in vain) to whom nobody hands the lock over, with two readers in its way, one of
+/// which may be waiting for the writer itself.
+#[test]
+fn a_starving_writer_is_handed_the_lock() {
+    check(3, || {
+        let lock = lock::<zslock::RawZsLock>();
+        let inside = lock.read();
+        let writer = {
+            let lock = lock.clone();
+            thread::spawn(move || lock.write().add(1))
+        };
+        let reader = {
+            let lock = lock.clone();
+            thread::spawn(move || assert!(lock.read().get() <= 1))
+        };
+        drop(inside);
+        assert!(lock.read().get() <= 1);
+        reader.join().unwrap();
         writer.join().unwrap();
         assert_eq!(lock.read().get(), 1);
     });

@@ -88,4 +88,52 @@ for_both_policies! {
             assert!(lock.try_write().is_some(), "all have left");
         });
     }
+
+    /// Rules out: a `try_upgrade` that succeeds beside a reader, or is not ordered after one that has left.
+    fn try_upgrade_against_read<R>() {
+        check(3, || {
+            let lock = lock::<R>();
+            let other = lock.clone();
+            let reader = thread::spawn(move || {
+                let guard = other.read();
+                assert_eq!(guard.get(), guard.get(), "the data moved under a map");
+            });
+            match RwLockUpgradableReadGuard::try_upgrade(lock.upgradable_read()) {
+                Ok(writer) => writer.add(1),
+                Err(upgradable) => assert_eq!(upgradable.get(), 0),
+            }
+            reader.join().unwrap();
+        });
+    }
+
+    /// Rules out: an upgradable reader that waited for a writer and does not see what it wrote.
+    fn an_upgradable_reader_waits_for_the_writer<R>() {
+        check(3, || {
+            let lock = lock::<R>();
+            let other = lock.clone();
+            let writer = lock.write();
+            let upgradable = thread::spawn(move || other.upgradable_read().get());
+            writer.add(1);
+            drop(writer);
+            assert_eq!(upgradable.join().unwrap(), 1, "the upgradable reader came too early");
+        });
+    }
+
+    /// Rules out: a `try_upgradable_read` that does not see what the last writer wrote.
+    fn try_upgradable_read_against_write<R>() {
+        check(3, || {
+            let lock = lock::<R>();
+            let other = lock.clone();
+            let writer = thread::spawn(move || {
+                let guard = other.write();
+                guard.add(1);
+                guard.add(1);
+            });
+            if let Some(guard) = lock.try_upgradable_read() {
+                let seen = guard.get();
+                assert!(seen == 0 || seen == 2, "half of a write section was seen");
+            }
+            writer.join().unwrap();
+        });
+    }
 }

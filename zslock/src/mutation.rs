@@ -1,0 +1,135 @@
+//! Breaking the lock on purpose, one thing at a time, to see whether a loom model notices. Exists only under
+//! `--cfg zslock_loom`.
+//!
+//! `ZSLOCK_MUTANT` names what is broken: a site of [`order`](crate::order), whose ordering becomes `Relaxed`, or one of
+//! [`PROTOCOL`]. The lock's own code knows nothing of this: orderings are resolved here, and the protocol mutants live in
+//! this atomic and in the parker's twin.
+
+use std::sync::OnceLock;
+
+use loom::sync::atomic::{AtomicU32 as LoomU32, Ordering};
+
+use crate::raw::RawPolicyLock;
+use crate::state;
+
+/// One ordering of the lock, by name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    name: &'static str,
+    ordering: Ordering,
+}
+
+impl Site {
+    pub(crate) const fn new(name: &'static str, ordering: Ordering) -> Self {
+        Self { name, ordering }
+    }
+}
+
+/// What can be broken besides an ordering.
+pub(crate) const PROTOCOL: &[&str] = &[
+    "wake omitted",
+    "park validation omitted",
+    "parked bit not set",
+    "swap for sub",
+];
+
+/// The control: makes the lock stronger, so no model may notice.
+pub(crate) const EQUIVALENT: &str = "equivalent: bookkeeping is SeqCst";
+
+/// Everything that can be broken, by name.
+#[derive(Debug)]
+pub struct Mutants {
+    /// Each site with an ordering that can be weakened, and that ordering.
+    pub sites: Vec<(&'static str, Ordering)>,
+    /// What can be broken besides.
+    pub protocol: &'static [&'static str],
+    /// The control.
+    pub equivalent: &'static str,
+}
+
+/// Everything that can be broken.
+#[must_use]
+pub fn mutants() -> Mutants {
+    let sites = crate::order::ALL.iter();
+    let strong = sites.filter(|site| site.ordering != Ordering::Relaxed);
+    Mutants {
+        sites: strong.map(|site| (site.name, site.ordering)).collect(),
+        protocol: PROTOCOL,
+        equivalent: EQUIVALENT,
+    }
+}
+
+/// Whether `what` is to be broken in this process.
+pub(crate) fn is_broken(what: &str) -> bool {
+    static BROKEN: OnceLock<Option<String>> = OnceLock::new();
+    let broken = BROKEN.get_or_init(|| std::env::var("ZSLOCK_MUTANT").ok());
+    broken.as_deref() == Some(what)
+}
+
+/// The ordering of a site, unless it is the broken one.
+pub(crate) fn ordering(site: Site) -> Ordering {
+    if is_broken(site.name) {
+        Ordering::Relaxed
+    } else if site.ordering == Ordering::Relaxed && is_broken(EQUIVALENT) {
+        Ordering::SeqCst
+    } else {
+        site.ordering
+    }
+}
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    /// Counts `n` readers in whose guards were forgotten, so that a model can come near the maximum.
+    #[doc(hidden)]
+    pub fn forget_readers(&self, n: u32) {
+        self.word.add(n * state::ONE_READER, crate::order::READ);
+    }
+
+    /// Counts `n` of them out again.
+    #[doc(hidden)]
+    pub fn remember_readers(&self, n: u32) {
+        self.word
+            .sub(n * state::ONE_READER, crate::order::READ_UNLOCK);
+    }
+}
+
+/// loom's atomic, in which two protocol mutants live.
+pub(crate) struct AtomicU32(LoomU32);
+
+impl AtomicU32 {
+    pub(crate) fn new(value: u32) -> Self {
+        Self(LoomU32::new(value))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u32 {
+        self.0.load(ordering)
+    }
+
+    pub(crate) fn fetch_add(&self, n: u32, ordering: Ordering) -> u32 {
+        self.0.fetch_add(n, ordering)
+    }
+
+    pub(crate) fn fetch_and(&self, mask: u32, ordering: Ordering) -> u32 {
+        self.0.fetch_and(mask, ordering)
+    }
+
+    pub(crate) fn fetch_sub(&self, n: u32, ordering: Ordering) -> u32 {
+        if n == state::WRITE && is_broken("swap for sub") {
+            return self.0.swap(0, ordering);
+        }
+        self.0.fetch_sub(n, ordering)
+    }
+
+    pub(crate) fn compare_exchange_weak(
+        &self,
+        old: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
+        let only_parks = old != new && (old ^ new) & !state::PARKED == 0;
+        if only_parks && is_broken("parked bit not set") {
+            return Ok(old);
+        }
+        self.0.compare_exchange_weak(old, new, success, failure)
+    }
+}
