@@ -73,13 +73,13 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             self.free(std::mem::replace(handle, new));
             return Ok(());
         }
-        self.overwrite(handle, class, bytes);
+        self.overwrite(handle, bytes);
         Ok(())
     }
 
     /// Replaces an object by one of the same class.
     #[track_caller]
-    fn overwrite(&self, handle: &mut Handle, class: usize, bytes: &[u8]) {
+    fn overwrite(&self, handle: &mut Handle, bytes: &[u8]) {
         let pin = reclaim::pin();
         let index = handle.index();
         let object = self.write(handle);
@@ -88,12 +88,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), object.slot().as_ptr(), bytes.len());
         }
-        // The new length comes after the bytes, so the old contents of the slot never show.
+        // The new length comes after the bytes, so the old contents of the slot never show. Nobody
+        // else looks at the entry: the handle is ours alone, and compaction has to wait for the map.
         let cell = self.handles.cell(index, &pin);
-        // Class after zspage is the order of a user who inserts while holding a map. The class lock
-        // keeps compaction from moving the entry; no reader compares it, as the handle is borrowed
-        // exclusively.
-        let _class = self.lock_class(class);
         let entry = cell.load();
         cell.publish(Entry::new(entry.zspage(), entry.slot(), bytes.len()));
     }

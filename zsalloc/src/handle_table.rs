@@ -33,9 +33,10 @@ impl Entry {
 
 /// The place of one handle's entry.
 ///
-/// Invariant: an entry that names a zspage changes only under that zspage's class lock, and while
-/// the handle is shared only with the zspage locked exclusively as well. So a reader that holds the
-/// zspage lock and finds the entry unchanged has the object pinned in its slot.
+/// Invariant: while the handle may be shared, an entry changes only under the class lock of the zspage
+/// that it names *and* with that zspage locked exclusively. So a reader that holds the zspage lock and
+/// finds the entry unchanged has the object pinned in its slot. The owner of a handle may change its
+/// entry under the class lock (storing, freeing) or while holding the zspage (changing the length).
 #[derive(Debug, Default)]
 pub(crate) struct EntryCell(AtomicU64);
 
@@ -46,7 +47,7 @@ impl EntryCell {
         Entry(self.0.load(Ordering::Acquire))
     }
 
-    /// Call with the class of the object locked.
+    /// Call with the locks that the invariant asks for.
     pub(crate) fn publish(&self, entry: Entry) {
         // Release: pairs with the Acquire in `load`; comes after the copy of the object's bytes.
         self.0.store(entry.0, Ordering::Release);

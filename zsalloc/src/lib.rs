@@ -103,8 +103,8 @@
 //! 2. **Moves.** An entry that names a zspage changes only under its class lock *and* that zspage's
 //!    exclusive lock, with Release after the bytes were copied. The base address of a zspage changes
 //!    under the same two locks, so either permits reading it. Slots change only under the class lock.
-//!    (The owner of a handle, who alone can name the object, needs only the class lock to free it or
-//!    to change its length.)
+//!    (The owner of a handle, who alone can name the object, needs only the class lock to free it,
+//!    and only a map of it to change its length.)
 //! 3. **Unmapping pins, too.** A lock may touch its own word after the store that releases it, and
 //!    the header that contains it must outlive that. A map pins nothing while it is held; what keeps
 //!    the header alive then is the object in it.

@@ -1,0 +1,297 @@
+//! When headers, pages and isolated zspages end, shown step by step: a lock that stops a thread at
+//! chosen points, and a page source that calls back.
+
+mod common;
+
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+
+use common::{is_intact, object};
+use zsalloc::lock_api::RawRwLock;
+use zsalloc::{ClassPolicy, Handle, Heap, Mmap, PageSource, Pool, SourceError};
+use zslock::RawZsLock;
+
+/// Where a thread stops, once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Point {
+    BeforeReadLock,
+    /// The lock is free, but the unlocking thread has not returned from it yet: where a lock with
+    /// waiters may still touch its own memory.
+    AfterReadUnlock,
+}
+
+struct Stop {
+    point: Point,
+    reached: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+thread_local! {
+    static STOP: RefCell<Option<Stop>> = const { RefCell::new(None) };
+}
+
+/// Lets this thread stop at `point` when it gets there; the other ends tell and allow.
+fn stop_at(point: Point, (reached, go_on): (Sender<()>, Receiver<()>)) {
+    STOP.set(Some(Stop {
+        point,
+        reached,
+        go_on,
+    }));
+}
+
+fn pass(point: Point) {
+    let stop = STOP.with_borrow_mut(|stop| stop.take_if(|stop| stop.point == point));
+    if let Some(stop) = stop {
+        stop.reached.send(()).unwrap();
+        stop.go_on.recv().unwrap();
+    }
+}
+
+/// `RawZsLock` with stops. Each test has its own `TEST`, to count its dropped locks alone.
+struct Stopping<const TEST: usize>(RawZsLock);
+
+static DROPPED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+impl<const TEST: usize> Drop for Stopping<TEST> {
+    fn drop(&mut self) {
+        DROPPED[TEST].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn dropped<const TEST: usize>() -> usize {
+    DROPPED[TEST].load(Ordering::Relaxed)
+}
+
+// SAFETY: forwards to a lock that keeps the promise.
+unsafe impl<const TEST: usize> RawRwLock for Stopping<TEST> {
+    const INIT: Self = Self(RawZsLock::INIT);
+    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
+    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
+
+    fn lock_shared(&self) -> Self::SharedGuard {
+        pass(Point::BeforeReadLock);
+        self.0.lock_shared()
+    }
+
+    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
+        self.0.try_lock_shared()
+    }
+
+    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.unlock_shared(guard) };
+        pass(Point::AfterReadUnlock);
+    }
+
+    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
+        unreachable!("the pool only tries")
+    }
+
+    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
+        self.0.try_lock_exclusive()
+    }
+
+    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.unlock_exclusive(guard) };
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        self.0.is_locked_exclusive()
+    }
+}
+
+/// A pool of two zspages of three slots: one with two objects, and one that holds only the object
+/// of the last handle, so that compaction will empty it.
+fn two_zspages<const TEST: usize>() -> (Pool<Stopping<TEST>, Mmap>, Vec<Handle>) {
+    let builder = Pool::builder().classes(ClassPolicy::Zsmalloc { chain_size: 8 });
+    let pool = builder.lock_with(|| Stopping::INIT).build().unwrap();
+    let mut handles: Vec<_> = (0..6)
+        .map(|i| pool.insert(&object(1360, i)).unwrap())
+        .collect();
+    for freed in [5, 4, 2] {
+        pool.free(handles.remove(freed));
+    }
+    assert_eq!((pool.zspages().count(), pool.freeable()), (2, 1));
+    (pool, handles)
+}
+
+/// Pins often, so that whatever may be freed is freed.
+fn advance_epochs<L: RawRwLock>(pool: &Pool<L, Mmap>, handle: &Handle) {
+    for _ in 0..5000 {
+        drop(pool.read(handle));
+    }
+}
+
+/// Compacts on a thread that ends, so that the retired header does not wait in its local list.
+fn compact_elsewhere<const TEST: usize>(pool: &Pool<Stopping<TEST>, Mmap>) -> usize {
+    thread::scope(|scope| scope.spawn(|| pool.compact().pages_freed).join().unwrap())
+}
+
+/// Compaction while another thread is stopped at `point` of mapping the object that moves.
+fn move_under_a_stopped_thread<const TEST: usize>(point: Point) {
+    let (pool, handles) = two_zspages::<TEST>();
+    let (reached, wait_reached) = channel();
+    let (allow, go_on) = channel();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            stop_at(point, (reached, go_on));
+            is_intact(&pool.read(&handles[2]))
+        });
+        wait_reached.recv().unwrap();
+        assert_eq!(compact_elsewhere(&pool), 1);
+        // The pages are gone already, the header must not be.
+        assert_eq!((pool.zspages().count(), pool.resident_pages()), (1, 1));
+        advance_epochs(&pool, &handles[0]);
+        assert_eq!(
+            dropped::<TEST>(),
+            0,
+            "a lock was freed under a thread that uses it"
+        );
+        allow.send(()).unwrap();
+        assert!(reader.join().unwrap(), "the reader followed the old entry");
+    });
+    // Now it may go, and does.
+    while dropped::<TEST>() == 0 {
+        advance_epochs(&pool, &handles[0]);
+        thread::yield_now();
+    }
+    assert!(is_intact(&pool.read(&handles[2])));
+}
+
+#[test]
+fn a_header_outlives_a_reader_that_is_about_to_lock_it() {
+    move_under_a_stopped_thread::<0>(Point::BeforeReadLock);
+}
+
+#[test]
+fn a_header_outlives_the_unlock_of_a_map() {
+    move_under_a_stopped_thread::<1>(Point::AfterReadUnlock);
+}
+
+/// Calls back for each run that is allocated or released.
+#[derive(Default)]
+struct CallingBack {
+    heap: Heap,
+    callback: Mutex<Option<fn(Call)>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Alloc,
+    Release,
+}
+
+impl CallingBack {
+    fn call(&self, call: Call) {
+        let callback = *self.callback.lock().unwrap();
+        if let Some(callback) = callback {
+            callback(call);
+        }
+    }
+
+    fn set(&self, callback: Option<fn(Call)>) {
+        *self.callback.lock().unwrap() = callback;
+    }
+}
+
+// SAFETY: hands out what `Heap` hands out.
+unsafe impl PageSource for CallingBack {
+    fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
+        self.call(Call::Alloc);
+        self.heap.alloc(pages)
+    }
+
+    unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
+        self.call(Call::Release);
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.heap.release(ptr, pages) }
+    }
+
+    unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.heap.discard(ptr, pages) }
+    }
+}
+
+type CallingPool = Pool<RawZsLock, Arc<CallingBack>>;
+
+/// Eighteen objects in zspages as short as the class was small: six of one page, one of five, one of
+/// nine. They need one of thirteen pages (sixteen slots) and one of two.
+fn outgrown(pool: &CallingPool) -> Vec<Handle> {
+    let handles = (0..18)
+        .map(|i| pool.insert(&object(3328, i)).unwrap())
+        .collect();
+    let pages: Vec<_> = pool.zspages().map(|zspage| zspage.pages).collect();
+    assert_eq!(pages, [1, 1, 1, 1, 1, 1, 5, 9]);
+    assert_eq!(pool.freeable(), 5);
+    handles
+}
+
+/// A source that uses the pool itself would wait for ever if a class were locked during its calls.
+#[test]
+fn no_class_is_locked_while_pages_come_and_go() {
+    static POOL: OnceLock<CallingPool> = OnceLock::new();
+    static CALLS: Mutex<Vec<Call>> = Mutex::new(Vec::new());
+    let calls = || std::mem::take(&mut *CALLS.lock().unwrap());
+    let source = Arc::new(CallingBack::default());
+    let pool = POOL.get_or_init(|| Pool::builder().backend(source.clone()).build().unwrap());
+    source.set(Some(|call| {
+        CALLS.lock().unwrap().push(call);
+        // Locks every class in turn.
+        POOL.get().unwrap().freeable();
+    }));
+
+    let handles = outgrown(pool);
+    assert_eq!(calls(), [Call::Alloc; 8]);
+    pool.migrate(pool.zspages().next().unwrap().id).unwrap();
+    assert_eq!(calls(), [Call::Alloc, Call::Release]);
+    assert_eq!(pool.compact().pages_freed, 5);
+    let compacting = calls();
+    assert_eq!(
+        compacting
+            .iter()
+            .filter(|&&call| call == Call::Alloc)
+            .count(),
+        2
+    );
+    assert_eq!(compacting.len(), 2 + 8);
+    handles.into_iter().for_each(|handle| pool.free(handle));
+    assert_eq!(calls(), [Call::Release; 2]);
+}
+
+/// Compaction makes two zspages to move objects to. Before it makes the second, all objects are
+/// freed: the first is empty then, but compaction is about to fill it. Whoever isolated it has to
+/// retire it.
+#[test]
+fn an_isolated_zspage_that_becomes_empty_is_retired_by_compaction() {
+    static POOL: OnceLock<CallingPool> = OnceLock::new();
+    static HANDLES: Mutex<Vec<Handle>> = Mutex::new(Vec::new());
+    static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+    let source = Arc::new(CallingBack::default());
+    let pool = POOL.get_or_init(|| Pool::builder().backend(source.clone()).build().unwrap());
+    *HANDLES.lock().unwrap() = outgrown(pool);
+    source.set(Some(|call| {
+        if call == Call::Alloc && ALLOCATIONS.fetch_add(1, Ordering::Relaxed) == 1 {
+            let pool = POOL.get().unwrap();
+            HANDLES
+                .lock()
+                .unwrap()
+                .drain(..)
+                .for_each(|handle| pool.free(handle));
+            let left: Vec<_> = pool.zspages().map(|z| (z.pages, z.used)).collect();
+            assert_eq!(left, [(13, 0)]);
+        }
+    }));
+    pool.compact();
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), 2);
+    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
+}
