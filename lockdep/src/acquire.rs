@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use crate::block::{Block, Owner};
 use crate::chain::{ChainId, Child, Link};
 use crate::class::NodeKey;
 use crate::config;
@@ -12,31 +13,28 @@ use crate::map::LockMap;
 use crate::mode::{Attempt, Mode, Request};
 use crate::release;
 use crate::report::Report;
-use crate::thread::{self, Block, Owner};
+use crate::thread;
 use crate::validate::{self, Wanted};
+
+/// What a lock says when it calls [`LockMap::acquire`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) mode: Mode,
+    pub(crate) attempt: Attempt,
+    /// Guards of this acquisition cannot leave their thread.
+    pub(crate) stays: bool,
+    pub(crate) site: &'static Location<'static>,
+}
 
 #[inline]
 #[track_caller]
-pub(crate) fn acquire(map: &LockMap, mode: Mode, attempt: Attempt, stays: bool) -> HeldLock {
+pub(crate) fn acquire(map: &LockMap, call: Call) -> HeldLock {
     if !config::validates() {
         return HeldLock::UNTRACKED;
     }
-    acquire_at(map, mode, attempt, stays, Location::caller())
-}
-
-/// [`acquire`] as if at `site`.
-#[inline]
-#[track_caller]
-pub(crate) fn acquire_at(
-    map: &LockMap,
-    mode: Mode,
-    attempt: Attempt,
-    stays: bool,
-    site: &'static Location<'static>,
-) -> HeldLock {
     let entered = thread::with_tracked(|block, owner| {
         let mut reports = Vec::new();
-        let held = enter(map, mode, attempt, stays, site, block, owner, &mut reports);
+        let held = enter(map, call, block, owner, &mut reports);
         (held, reports)
     });
     match entered {
@@ -67,17 +65,14 @@ fn deliver(map: &LockMap, held: HeldLock, reports: Vec<Report>) -> HeldLock {
 /// Puts an acquisition on the stack; validated, unless this thread has seen the
 /// same situation before.
 #[inline]
-#[expect(clippy::too_many_arguments, reason = "the facts of one acquisition")]
 fn enter(
     map: &LockMap,
-    mode: Mode,
-    attempt: Attempt,
-    stays: bool,
-    site: &'static Location<'static>,
+    call: Call,
     block: &Block,
     owner: &mut Owner,
     reports: &mut Vec<Report>,
 ) -> HeldLock {
+    let Call { mode, attempt, .. } = call;
     let ids = map.ids();
     let node = NodeKey {
         class: ids.class,
@@ -85,7 +80,7 @@ fn enter(
     };
     let (outer, inner) = map.wait_types(mode);
     let waits = attempt != Attempt::Try;
-    let wanted = || Wanted::new(map, node, mode, attempt, site);
+    let wanted = || Wanted::new(map, node, call);
     if waits && outer > limit(owner) {
         validate::wait_context(owner, &wanted(), reports);
     }
@@ -114,8 +109,8 @@ fn enter(
         origin: map.origin,
         mode,
         attempt,
-        site,
-        stays,
+        site: call.site,
+        stays: call.stays,
         inner,
         limit: owner.held.top().map_or(inner, |top| inner.min(top.limit)),
         chain,
@@ -156,27 +151,20 @@ pub(crate) fn limit(owner: &Owner) -> WaitType {
     owner.held.top().map_or(scope, |top| top.limit.min(scope))
 }
 
+/// The call's mode is the one that the upgrade leads to.
 #[track_caller]
-pub(crate) fn upgrade(map: &LockMap, held: &mut HeldLock, attempt: Attempt, stays: bool) {
+pub(crate) fn upgrade(map: &LockMap, held: &mut HeldLock, call: Call) {
     if *held == HeldLock::UNTRACKED {
         return;
     }
-    if attempt != Attempt::Try {
-        let site = Location::caller();
-        let reports =
-            thread::with_tracked(|_, owner| check_upgrade(map, held, attempt, site, owner));
+    if call.attempt != Attempt::Try {
+        let reports = thread::with_tracked(|_, owner| check_upgrade(map, held, call, owner));
         emit::deliver(reports.unwrap_or_default(), Unwind::Allowed);
     }
-    release::set_mode(map, held, Mode::Exclusive, stays);
+    release::set_mode(map, held, call.mode, call.stays);
 }
 
-fn check_upgrade(
-    map: &LockMap,
-    held: &HeldLock,
-    attempt: Attempt,
-    site: &'static Location<'static>,
-    owner: &mut Owner,
-) -> Vec<Report> {
+fn check_upgrade(map: &LockMap, held: &HeldLock, call: Call, owner: &mut Owner) -> Vec<Report> {
     // `None`: the guard came from another thread, whose hold it is; this
     // thread waits all the same, holding what it holds.
     let at = owner.held.find(|own| own.token == held.0);
@@ -184,7 +172,7 @@ fn check_upgrade(
         class: map.ids().class,
         subclass: at.map_or(0, |at| owner.held.as_slice()[at].node.subclass),
     };
-    let mut wanted = Wanted::new(map, node, Mode::Exclusive, attempt, site);
+    let mut wanted = Wanted::new(map, node, call);
     wanted.request = Request::Upgrade;
     wanted.upgrade = true;
     wanted.upgrades = at;

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::config;
 use crate::report::Report;
@@ -32,9 +32,16 @@ pub(crate) enum Unwind {
     Never,
 }
 
-type Handler = Arc<dyn Fn(&Report) + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(&Report) + Send + Sync>;
 
 static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
+
+pub(crate) type HandlerGuard = RwLockWriteGuard<'static, Option<Handler>>;
+
+/// Keeps the handler from being read or replaced.
+pub(crate) fn lock_handler() -> HandlerGuard {
+    HANDLER.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Sets the process-wide policy. The default is [`Policy::Panic`]; the
 /// environment variable `LOCKDEP` wins over this.
@@ -48,10 +55,7 @@ pub fn set_policy(policy: Policy) {
 /// The handler may lock anything; what it locks is not validated.
 pub fn on_report(handler: impl Fn(&Report) + Send + Sync + 'static) {
     let handler: Handler = Arc::new(handler);
-    let previous = {
-        let mut slot = HANDLER.write().unwrap_or_else(PoisonError::into_inner);
-        slot.replace(handler)
-    };
+    let previous = lock_handler().replace(handler);
     // Outside of the lock: what it captured may have a drop of its own.
     drop(previous);
 }

@@ -76,15 +76,17 @@ pub(crate) struct DependencyGraph {
 
 static GRAPH: Mutex<DependencyGraph> = Mutex::new(DependencyGraph::new());
 
+pub(crate) type GraphGuard = MutexGuard<'static, DependencyGraph>;
+
 /// The graph, to validate with: counted in [`Stats`](crate::Stats).
-pub(crate) fn lock() -> MutexGuard<'static, DependencyGraph> {
+pub(crate) fn lock() -> GraphGuard {
     let mut graph = peek();
     graph.acquisitions += 1;
     graph
 }
 
 /// The graph, to look at.
-pub(crate) fn peek() -> MutexGuard<'static, DependencyGraph> {
+pub(crate) fn peek() -> GraphGuard {
     // A panic under this lock can only be ours; the graph is still the best
     // knowledge there is.
     GRAPH.lock().unwrap_or_else(PoisonError::into_inner)

@@ -141,12 +141,14 @@
 
 mod acquire;
 mod assert;
+mod block;
 mod chain;
 mod class;
 mod config;
 mod context;
 mod dot;
 mod emit;
+mod fork;
 mod graph;
 mod held;
 mod key;

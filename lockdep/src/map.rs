@@ -3,11 +3,13 @@
 use core::panic::Location;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::acquire::{self, Call};
 use crate::class::Origin;
 use crate::context::{WaitTable, WaitType};
 use crate::held::HeldLock;
 use crate::key::{LockClassKey, OrderKey};
 use crate::mode::{Attempt, Mode};
+use crate::release;
 
 /// Connects one lock to the validator; a lock implementation stores one and
 /// calls it around its own operations.
@@ -121,7 +123,17 @@ impl LockMap {
         declared.get(mode, self.wait)
     }
 
-    pub(crate) fn stays(&self, mode: Mode) -> bool {
+    #[inline]
+    fn call(&self, mode: Mode, attempt: Attempt, site: &'static Location<'static>) -> Call {
+        Call {
+            mode,
+            attempt,
+            stays: self.stays(mode),
+            site,
+        }
+    }
+
+    fn stays(&self, mode: Mode) -> bool {
         self.stays & 1 << mode as u8 != 0
     }
 
@@ -146,7 +158,7 @@ impl LockMap {
     /// reported; then nothing is held.
     #[track_caller]
     pub fn acquire(&self, mode: Mode, attempt: Attempt) -> HeldLock {
-        crate::acquire::acquire(self, mode, attempt, self.stays(mode))
+        acquire::acquire(self, self.call(mode, attempt, Location::caller()))
     }
 
     /// Records that the wait is over and the lock is held.
@@ -160,14 +172,14 @@ impl LockMap {
     #[inline]
     #[track_caller]
     pub fn abandon(&self, held: HeldLock) {
-        crate::release::release(self, held, Location::caller());
+        release::release(self, held, Location::caller());
     }
 
     /// Records the release; from any thread, in any order. Never panics.
     #[inline]
     #[track_caller]
     pub fn release(&self, held: HeldLock) {
-        crate::release::release(self, held, Location::caller());
+        release::release(self, held, Location::caller());
     }
 
     /// Records that an exclusive or upgradable hold became a shared one.
@@ -176,7 +188,7 @@ impl LockMap {
     /// [`set_mode`](Self::set_mode).
     #[inline]
     pub fn downgrade(&self, held: &mut HeldLock) {
-        crate::release::set_mode(self, held, Mode::Shared, self.stays(Mode::Shared));
+        release::set_mode(self, held, Mode::Shared, self.stays(Mode::Shared));
     }
 
     /// Records that an upgradable hold is about to become exclusive, and
@@ -193,13 +205,14 @@ impl LockMap {
     #[inline]
     #[track_caller]
     pub fn upgrade(&self, held: &mut HeldLock, attempt: Attempt) {
-        crate::acquire::upgrade(self, held, attempt, self.stays(Mode::Exclusive));
+        let call = self.call(Mode::Exclusive, attempt, Location::caller());
+        acquire::upgrade(self, held, call);
     }
 
     /// Records that the hold is now in `mode`, without a wait.
     #[inline]
     pub fn set_mode(&self, held: &mut HeldLock, mode: Mode) {
-        crate::release::set_mode(self, held, mode, self.stays(mode));
+        release::set_mode(self, held, mode, self.stays(mode));
     }
 
     /// Ends this thread's newest hold of the lock, for an unlock that has no
@@ -207,12 +220,12 @@ impl LockMap {
     #[inline]
     #[track_caller]
     pub fn force_release(&self) {
-        crate::release::force_release(self, Location::caller());
+        release::force_release(self, Location::caller());
     }
 }
 
 impl Drop for LockMap {
     fn drop(&mut self) {
-        crate::release::destroy(self);
+        release::destroy(self);
     }
 }

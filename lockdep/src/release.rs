@@ -5,6 +5,7 @@
 use std::panic::Location;
 use std::sync::atomic::Ordering;
 
+use crate::block::{self, Block, Mail, Note, Owner};
 use crate::class::{Origin, Serial};
 use crate::config;
 use crate::emit::{self, Unwind};
@@ -13,7 +14,7 @@ use crate::held::{Held, HeldLock};
 use crate::map::LockMap;
 use crate::mode::Mode;
 use crate::report::{HeldInfo, Report, ReportKind};
-use crate::thread::{self, Block, Mail, Note, Owner};
+use crate::thread;
 
 impl LockMap {
     /// This lock's serial; 0 when it was never acquired.
@@ -82,7 +83,7 @@ fn take(at: usize, block: &Block, owner: &mut Owner) {
 /// Ends a hold of another thread.
 #[cold]
 fn release_elsewhere(map: &LockMap, token: &HeldLock) {
-    let Some(block) = thread::block(token.block()) else {
+    let Some(block) = block::by_index(token.block()) else {
         return;
     };
     let mut mail = block.mail();
@@ -147,7 +148,7 @@ pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: b
     if own.flatten().is_some() {
         return;
     }
-    let Some(block) = thread::block(token.block()) else {
+    let Some(block) = block::by_index(token.block()) else {
         return;
     };
     let mut mail = block.mail();
@@ -222,7 +223,7 @@ pub(crate) fn destroy(map: &mut LockMap) {
 /// it.
 fn held_elsewhere(own: u32, lock: Serial) -> bool {
     let mut held = false;
-    for block in thread::blocks().filter(|block| block.index != own && block.holds(lock)) {
+    for block in block::all().filter(|block| block.index != own && block.holds(lock)) {
         block.leave(&mut block.mail(), Note::Freed(lock));
         held = true;
     }
@@ -232,7 +233,7 @@ fn held_elsewhere(own: u32, lock: Serial) -> bool {
 /// Forgets the detached holds of a lock that is gone.
 fn forget_detached(lock: Serial) -> bool {
     let mut found = false;
-    for block in thread::blocks() {
+    for block in block::all() {
         let detached = &mut block.mail().detached;
         let before = detached.len();
         detached.retain(|held| held.lock != lock);

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::block::Owner;
 use crate::class::{ClassName, NodeKey, Origin};
 use crate::dot::Graph;
 use crate::graph::{DependencyGraph, Node, Provenance};
 use crate::held::Held;
 use crate::mode::{Attempt, Mode};
 use crate::search::Step;
-use crate::thread::Owner;
 
 /// What kind of bug a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -241,15 +241,25 @@ impl DependencyGraph {
         cycle.iter().filter_map(known).collect()
     }
 
-    /// The names of the classes in use.
-    pub(crate) fn class_names(&self) -> Vec<String> {
+    /// Nodes that are not implied by the list of classes: lone instances and
+    /// subclasses.
+    fn other_nodes(&self) -> impl Iterator<Item = &Node> {
         let alone = |node: &&Node| matches!(node.origin, Origin::Instance) || node.key.subclass > 0;
+        self.nodes().filter(alone)
+    }
+
+    pub(crate) fn class_count(&self) -> usize {
+        self.classes.len() + self.other_nodes().count()
+    }
+
+    /// The names of the classes in use.
+    fn class_names(&self) -> Vec<String> {
         let registered = self.classes.iter().map(|&(class, origin)| {
             let node = NodeKey { class, subclass: 0 };
             class_name(origin, node)
         });
         registered
-            .chain(self.nodes().filter(alone).map(Node::name))
+            .chain(self.other_nodes().map(Node::name))
             .collect()
     }
 

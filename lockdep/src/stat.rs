@@ -31,7 +31,7 @@ pub fn stats() -> Stats {
     thread::untracked(|| {
         let graph = graph::peek();
         Stats {
-            classes: graph.class_names().len(),
+            classes: graph.class_count(),
             dependencies: graph.edges,
             graph_lock_acquisitions: graph.acquisitions,
         }

@@ -1,99 +1,20 @@
-//! Per-thread state: one block a thread, pooled and never freed.
+//! The current thread: its block, and whether it is followed.
 //!
 //! A hold belongs to the thread that acquired it. When its guard is released
-//! elsewhere, the releasing thread leaves a note in the owner's block and sets
-//! `pending`; the owner acts on it before it next looks at its holds.
+//! elsewhere, the releasing thread leaves a note in the owner's block; the owner
+//! acts on it before it next looks at its holds.
 //!
-//! Invariants:
-//! * `owner` is touched only by the thread that has the block attached (between
-//!   taking it from the pool and giving it back), only inside [`with`], and
-//!   [`with`] does not nest: `Local::busy` says so.
-//! * a block is in the pool or attached to one thread, never both.
-//! * a note is queued, or the hold it is about is on the stack or gone: never
-//!   lost in between, because the owner acts on notes while it has `mail` locked.
+//! Invariant: a block is in the pool or attached to one thread, never both.
 
-use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::chain::ChainCache;
-use crate::class::Serial;
-use crate::context::WaitType;
-use crate::held::{Held, HeldLock, HeldStack};
-use crate::mode::Mode;
-use crate::report::Report;
-
-/// State that only the owning thread touches.
-#[derive(Debug)]
-pub(crate) struct Owner {
-    pub(crate) held: HeldStack,
-    pub(crate) cache: ChainCache,
-    pub(crate) name: Arc<str>,
-    /// Count of acquisitions, over all threads this block has served.
-    count: u64,
-    /// The subclass of the next acquisition; see [`nested`](crate::nested).
-    pub(crate) subclass: Option<u8>,
-    /// How many [`atomic`](crate::atomic) scopes are open.
-    pub(crate) atomic: u32,
-    /// One list for each open [`collect`](crate::collect).
-    pub(crate) collectors: Vec<Vec<Report>>,
-}
-
-impl Owner {
-    pub(crate) fn next_token(&mut self, block: &Block) -> u64 {
-        self.count += 1;
-        HeldLock::new(block.index, self.count).0
-    }
-}
-
-/// Something done to a hold by another thread than its owner.
-#[derive(Debug)]
-pub(crate) enum Note {
-    Release(u64, Serial),
-    /// All holds of a lock that was dropped.
-    Freed(Serial),
-    SetMode(u64, Mode, WaitType, bool),
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Mail {
-    pub(crate) notes: Vec<Note>,
-    /// Holds taken off the stack by [`detach`](crate::detach).
-    pub(crate) detached: Vec<Held>,
-    /// A thread has the block attached.
-    live: bool,
-}
-
-/// How many holds of a thread other threads can see (see `Block::published`).
-const PUBLISHED: usize = 16;
-
-// Alignment: what the owner reads at every operation shares a cache line with
-// nothing that other blocks' owners write.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Block {
-    pub(crate) index: u32,
-    /// There are notes. Set under `mail`, cleared under `mail`.
-    pending: AtomicBool,
-    /// The locks of the oldest holds, so that who drops a lock can see that
-    /// another thread holds it; 0 is none.
-    published: [AtomicU64; PUBLISHED],
-    mail: Mutex<Mail>,
-    owner: UnsafeCell<Owner>,
-}
-
-// SAFETY: all fields but `owner` are `Sync`. `owner` is touched only by the one
-// thread that has the block attached (first invariant of the module), and what
-// is in it is `Send`: a later thread may own it, after the pool's mutex.
-unsafe impl Sync for Block {}
+use crate::block::{self, Block, Mail, Owner, lock};
+use crate::fork;
 
 /// Blocks that no thread has attached.
 static POOL: Mutex<Vec<&'static Block>> = Mutex::new(Vec::new());
-
-/// All blocks by index, in chunks that double, so that they can be found
-/// without a lock.
-static TABLE: [OnceLock<Box<[OnceLock<&'static Block>]>>; 20] = [const { OnceLock::new() }; 20];
-static BLOCKS: AtomicU32 = AtomicU32::new(0);
 
 struct Local {
     block: Cell<Option<&'static Block>>,
@@ -149,7 +70,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&'static Block, &mut Owner) -> R) -> Option
             None => attach(local)?,
         };
         // SAFETY: this thread has the block attached, and `busy` was clear, so
-        // no other reference to `owner` is live (first invariant of the module).
+        // no other reference to `owner` is live (first invariant of `block`).
         let owner = unsafe { &mut *block.owner.get() };
         // Relaxed: a release elsewhere that this thread can know about happened
         // before this load, so it is seen; the notes are read under `mail`.
@@ -192,9 +113,14 @@ fn attach(local: &Local) -> Option<&'static Block> {
     if local.exited.get() {
         return None;
     }
-    let pooled = lock(&POOL).pop();
-    let block = pooled.or_else(create)?;
-    lock(&block.mail).live = true;
+    fork::watch();
+    let block = {
+        // Held while a block is made, too, so that a fork finds either all of
+        // it or nothing.
+        let mut pool = lock(&POOL);
+        pool.pop().or_else(block::create)?
+    };
+    block.mail().live = true;
     // SAFETY: the block came out of the pool or is new, so no other thread has
     // it; `busy` is set, so this thread has no reference to it either.
     unsafe { (*block.owner.get()).name = name_of_this_thread() };
@@ -241,135 +167,30 @@ pub(crate) fn detach_block(f: impl FnOnce(&Owner)) {
     }
 }
 
-/// A block that no thread ever had. `None` when all indices are in use; then
-/// the thread is not followed.
-fn create() -> Option<&'static Block> {
-    // Relaxed: only uniqueness matters; the block is published by its `OnceLock`.
-    let index = BLOCKS.fetch_add(1, Ordering::Relaxed);
-    if index >= HeldLock::MAX_BLOCKS {
-        BLOCKS.fetch_sub(1, Ordering::Relaxed);
-        return None;
-    }
-    let block: &'static Block = Box::leak(Box::new(Block {
-        index,
-        pending: AtomicBool::new(false),
-        published: [const { AtomicU64::new(0) }; PUBLISHED],
-        mail: Mutex::new(Mail::default()),
-        owner: UnsafeCell::new(Owner {
-            held: HeldStack::default(),
-            cache: ChainCache::new(),
-            name: Arc::from(""),
-            count: 0,
-            subclass: None,
-            atomic: 0,
-            collectors: Vec::new(),
-        }),
-    }));
-    let (chunk, at) = place(index);
-    let chunk = TABLE[chunk].get_or_init(|| (0..1 << chunk).map(|_| OnceLock::new()).collect());
-    let _ = chunk[at].set(block);
-    Some(block)
+/// The locks of this module and of all blocks, held; see [`fork`].
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    _pool: MutexGuard<'static, Vec<&'static Block>>,
+    mails: Vec<(&'static Block, MutexGuard<'static, Mail>)>,
 }
 
-/// The chunk and the place in it of the block with this index.
-const fn place(index: u32) -> (usize, usize) {
-    let chunk = (index + 1).ilog2();
-    (chunk as usize, (index + 1 - (1 << chunk)) as usize)
-}
-
-pub(crate) fn block(index: u32) -> Option<&'static Block> {
-    let (chunk, at) = place(index);
-    TABLE.get(chunk)?.get()?.get(at)?.get().copied()
-}
-
-/// Every block there is.
-pub(crate) fn blocks() -> impl Iterator<Item = &'static Block> {
-    // Relaxed: a block that is being made belongs to a thread whose holds the
-    // caller cannot know about yet.
-    (0..BLOCKS.load(Ordering::Relaxed)).filter_map(block)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Block {
-    pub(crate) fn mail(&self) -> MutexGuard<'_, Mail> {
-        lock(&self.mail)
-    }
-
-    /// Leaves a note for the owner, if there is one.
-    pub(crate) fn leave(&self, mail: &mut Mail, note: Note) {
-        if mail.live {
-            mail.notes.push(note);
-            // Relaxed: see `with`.
-            self.pending.store(true, Ordering::Relaxed);
+impl Frozen {
+    pub(crate) fn new() -> Frozen {
+        Frozen {
+            _pool: lock(&POOL),
+            mails: block::all().map(|block| (block, block.mail())).collect(),
         }
     }
 
-    #[cold]
-    fn act_on_notes(&self, owner: &mut Owner) {
-        let mut mail = self.mail();
-        // Relaxed: under `mail`, like every store of it.
-        self.pending.store(false, Ordering::Relaxed);
-        let (held, cache) = (&mut owner.held, &mut owner.cache);
-        for note in mail.notes.drain(..) {
-            match note {
-                Note::Release(token, _) => {
-                    if let Some(at) = held.find(|held| held.token == token) {
-                        held.remove(at, cache);
-                    }
-                }
-                Note::Freed(lock) => {
-                    while let Some(at) = held.find(|held| held.lock == lock) {
-                        held.remove(at, cache);
-                    }
-                }
-                Note::SetMode(token, mode, inner, stays) => {
-                    if let Some(at) = held.find(|held| held.token == token) {
-                        held.set_mode(at, mode, inner, stays, cache);
-                    }
-                }
+    /// In the child of a fork: nobody owns the other threads' blocks any more.
+    /// They are not used again, because a thread may have been in the middle of
+    /// changing its own.
+    pub(crate) fn give_up_other_threads(mut self) {
+        let own = LOCAL.with(|local| Some(local.block.get()?.index));
+        for (block, mail) in &mut self.mails {
+            if Some(block.index) != own {
+                block.give_up(mail);
             }
-        }
-        self.publish(held, 0);
-    }
-
-    /// Shows the holds from `from` upwards to other threads.
-    #[inline]
-    pub(crate) fn publish(&self, held: &HeldStack, from: usize) {
-        let holds = held.as_slice();
-        for (at, slot) in self.published.iter().enumerate().skip(from) {
-            let lock = holds.get(at).map_or(0, |held| held.lock);
-            // Relaxed: who drops a lock has exclusive access to it, so every
-            // acquisition and release of it happened before and is seen.
-            slot.store(lock, Ordering::Relaxed);
-        }
-    }
-
-    /// Shows that the hold at `at`, the newest, came or went.
-    #[inline]
-    pub(crate) fn publish_top(&self, at: usize, lock: Serial) {
-        if let Some(slot) = self.published.get(at) {
-            // Relaxed: as in `publish`.
-            slot.store(lock, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the owner shows a hold of `lock` that nobody has released.
-    pub(crate) fn holds(&self, lock: Serial) -> bool {
-        // Relaxed: as in `publish`.
-        let shown = || {
-            self.published
-                .iter()
-                .any(|slot| slot.load(Ordering::Relaxed) == lock)
-        };
-        // A release elsewhere may be on its way; once seen under `mail`, either
-        // its note is there or the owner has taken the hold off already.
-        shown() && {
-            let mail = self.mail();
-            let released = |note: &Note| matches!(note, Note::Release(_, of) if *of == lock);
-            !mail.notes.iter().any(released) && shown()
         }
     }
 }

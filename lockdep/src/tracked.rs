@@ -8,10 +8,11 @@ pub use condvar::TrackedCondvar;
 
 use core::any::TypeId;
 use core::marker::PhantomData;
+use core::panic::Location;
 
 use lock_api::GuardNoSend;
 
-use crate::acquire;
+use crate::acquire::{self, Call};
 use crate::assert::HasLockMap;
 use crate::context::WaitType;
 use crate::held::HeldLock;
@@ -148,10 +149,20 @@ impl<R, K: LockKind> Tracked<R, K> {
         !K::GUARDS_TRAVEL || TypeId::of::<G>() == TypeId::of::<GuardNoSend>()
     }
 
+    /// An acquisition for a guard with state `G`.
+    fn call<G: 'static>(mode: Mode, attempt: Attempt, site: &'static Location<'static>) -> Call {
+        Call {
+            mode,
+            attempt,
+            stays: Self::stays::<G>(),
+            site,
+        }
+    }
+
     #[track_caller]
     fn enter<G: 'static>(&self, mode: Mode, attempt: Attempt) -> Waiting<'_> {
-        let held = acquire::acquire(&self.map, mode, attempt, Self::stays::<G>());
-        Waiting::new(&self.map, held)
+        let call = Self::call::<G>(mode, attempt, Location::caller());
+        Waiting::new(&self.map, acquire::acquire(&self.map, call))
     }
 
     /// Acquires by waiting: validated first.

@@ -3,6 +3,8 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::acquire::Call;
+use crate::block::Owner;
 use crate::class::{ClassName, NodeKey, Origin, Serial};
 use crate::context::WaitType;
 use crate::graph::{self, Provenance};
@@ -12,7 +14,6 @@ use crate::map::LockMap;
 use crate::mode::{Attempt, HoldKind, Label, Mode, Request};
 use crate::report::{Acquisition, HeldInfo, Report, ReportKind};
 use crate::search::Step;
-use crate::thread::Owner;
 
 /// A lock that is about to be acquired.
 #[derive(Debug)]
@@ -33,13 +34,8 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    pub(crate) fn new(
-        map: &LockMap,
-        node: NodeKey,
-        mode: Mode,
-        attempt: Attempt,
-        site: &'static Location<'static>,
-    ) -> Wanted {
+    pub(crate) fn new(map: &LockMap, node: NodeKey, call: Call) -> Wanted {
+        let mode = call.mode;
         let blocking_writers = match map.origin {
             Origin::Key(key) => key.blocking_writers,
             _ => true,
@@ -50,8 +46,8 @@ impl Wanted {
             origin: map.origin,
             mode,
             request: mode.request(blocking_writers),
-            attempt,
-            site,
+            attempt: call.attempt,
+            site: call.site,
             order: map.order_key(),
             outer: map.wait_types(mode).0,
             upgrade: false,

@@ -81,6 +81,30 @@ fn a_lock_dropped_while_another_thread_holds_it_is_reported() {
 }
 
 #[test]
+fn a_lock_that_another_thread_has_released_may_be_dropped() {
+    let lock = Lock::instance();
+    let (send, receive) = std::sync::mpsc::channel();
+    let dropped = &std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let other = Lock::instance();
+            // In order, and out of order below another hold.
+            let held = lock.lock();
+            lock.unlock(held);
+            let held = lock.lock();
+            let above = other.lock();
+            lock.unlock(held);
+            send.send(lock).unwrap();
+            dropped.wait();
+            other.unlock(above);
+        });
+        let lock = receive.recv().unwrap();
+        assert_eq!(kinds(|| drop(lock)), NONE);
+        dropped.wait();
+    });
+}
+
+#[test]
 fn a_release_on_another_thread_ends_the_hold_of_its_owner() {
     let (a, b) = (Lock::instance(), Lock::instance());
     nest(&[&b, &a]);

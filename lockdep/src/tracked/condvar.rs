@@ -56,8 +56,10 @@ impl<R, K: LockKind> Tracked<R, K> {
         let Some(site) = release::site_of(&guard.held) else {
             return;
         };
-        let stays = Self::stays::<G>();
-        let again = |attempt| acquire::acquire_at(&self.map, Mode::Exclusive, attempt, stays, site);
+        let again = |attempt| {
+            let call = Self::call::<G>(Mode::Exclusive, attempt, site);
+            acquire::acquire(&self.map, call)
+        };
         let held = mem::replace(&mut guard.held, HeldLock::UNTRACKED);
         self.map.release(held);
         let restore = Restore(&mut guard.held, again);

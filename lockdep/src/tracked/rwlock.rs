@@ -1,6 +1,7 @@
 //! The rwlock traits.
 
 use core::mem::ManuallyDrop;
+use core::panic::Location;
 
 use lock_api::{
     RawRwLock, RawRwLockDowngrade, RawRwLockFair, RawRwLockTimed, RawRwLockUpgrade,
@@ -157,8 +158,9 @@ impl<'a, R: RawRwLockUpgrade + 'static, K: LockKind> Upgrading<'a, R, K> {
     ) -> TrackedGuard<R::UpgradableGuard> {
         let guard = ManuallyDrop::new(guard);
         let mut upgrading = Upgrading { lock, guard };
-        let stays = Tracked::<R, K>::stays::<R::ExclusiveGuard>();
-        acquire::upgrade(&lock.map, &mut upgrading.guard.held, attempt, stays);
+        let site = Location::caller();
+        let call = Tracked::<R, K>::call::<R::ExclusiveGuard>(Mode::Exclusive, attempt, site);
+        acquire::upgrade(&lock.map, &mut upgrading.guard.held, call);
         upgrading.into_guard()
     }
 
