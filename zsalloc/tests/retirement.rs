@@ -147,17 +147,17 @@ fn move_under_a_stopped_thread<const TEST: usize>(point: Point) {
             is_intact(&pool.read(&handles[2]))
         });
         wait_reached.recv().unwrap();
-        assert_eq!(compact_elsewhere(&pool), 1);
-        // The pages are gone already, the header must not be.
-        assert_eq!((pool.zspages().count(), pool.resident_pages()), (1, 1));
+        let pages_freed = compact_elsewhere(&pool);
+        let left = (pool.zspages().count(), pool.resident_pages());
         advance_epochs(&pool, &handles[0]);
-        assert_eq!(
-            dropped::<TEST>(),
-            0,
-            "a lock was freed under a thread that uses it"
-        );
+        let dropped = dropped::<TEST>();
+        // The reader goes on before anything can panic, or the scope would wait for it for ever.
         allow.send(()).unwrap();
-        assert!(reader.join().unwrap(), "the reader followed the old entry");
+        let intact = reader.join().unwrap();
+        // The pages were gone already, the header was not.
+        assert_eq!((pages_freed, left), (1, (1, 1)));
+        assert_eq!(dropped, 0, "a lock was freed under a thread that uses it");
+        assert!(intact, "the reader followed the old entry");
     });
     // Now it may go, and does.
     while dropped::<TEST>() == 0 {
