@@ -87,3 +87,8 @@ pub use lock_api;
 #[doc(hidden)]
 pub use mutation::{Mutants, mutants};
 pub use raw::{RawGatedZsLock, RawPolicyLock, RawZsLock};
+
+/// The code of the registry's page is run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
