@@ -88,11 +88,11 @@ fn a_lock_that_another_thread_has_released_may_be_dropped() {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let other = Lock::instance();
-            // In order, and out of order below another hold.
-            let held = lock.lock();
-            lock.unlock(held);
+            // Out of order below another hold, and then in order above it.
             let held = lock.lock();
             let above = other.lock();
+            lock.unlock(held);
+            let held = lock.0.acquire(Exclusive, lockdep::Attempt::Try);
             lock.unlock(held);
             send.send(lock).unwrap();
             dropped.wait();
