@@ -75,8 +75,10 @@ fn a_lock_dropped_while_another_thread_holds_it_is_reported() {
             assert_eq!(lockdep::held(), []);
         });
         let lock = receive.recv().unwrap();
-        assert_eq!(kinds(|| drop(lock)), [HeldLockFreed]);
+        let found = kinds(|| drop(lock));
+        // Before the assertion: a failure must not leave the other one waiting.
         freed.wait();
+        assert_eq!(found, [HeldLockFreed]);
     });
 }
 
@@ -99,8 +101,10 @@ fn a_lock_that_another_thread_has_released_may_be_dropped() {
             other.unlock(above);
         });
         let lock = receive.recv().unwrap();
-        assert_eq!(kinds(|| drop(lock)), NONE);
+        let found = kinds(|| drop(lock));
+        // Before the assertion: a failure must not leave the other one waiting.
         dropped.wait();
+        assert_eq!(found, NONE);
     });
 }
 
