@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Reader-writer locks side by side: who is compared, what is timed, and how the figures become a report.
+//!
+//! - [`contender`], [`peers`], [`floor`]: the locks behind one trait, and the atomics that bound them from below.
+//! - [`cell`]: what is timed, one loop for all contenders; [`window`]: one timed stretch of it; [`load`]: who else ran.
+//! - [`run`]: rounds of windows, interleaved; [`stats`]: what they say; [`goal`]: what they should say.
+//! - [`report`] in words and tables, with [`machine`] and [`table`]; [`chart`] as SVG; [`csv`] with every window.
+//!
+//! `cargo run --release -p benches --bin locks` prints it.
+
+pub mod cell;
+pub mod chart;
+pub mod contender;
+pub mod csv;
+pub mod floor;
+pub mod goal;
+pub mod load;
+pub mod machine;
+pub mod peers;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod table;
+pub mod window;
+pub mod work;
