@@ -61,6 +61,8 @@ impl Contender for BareAtomics {
 
 /// The uncontended paths of a plain zslock written out by hand over the same word: what a build without the feature
 /// `debug-lockdep` may cost, and not one instruction more. Its slow paths only give up, so it is for one thread.
+// In lock_api's order, word first: the other way round the compiler needs an instruction more to address the word.
+#[repr(C)]
 #[derive(Debug)]
 pub struct HandWritten {
     word: AtomicU32,
