@@ -176,9 +176,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let cell = self.handles.cell(index, &pin);
         loop {
             let entry = cell.load();
-            let zspage = self
-                .header(entry.zspage(), &pin)
-                .expect("a zspage named by an entry is not freed while a thread is pinned");
+            let Some(zspage) = self.header(entry.zspage(), &pin) else {
+                // Retired since the entry was loaded: the object is elsewhere, and the entry says so.
+                std::hint::spin_loop();
+                continue;
+            };
             if zspage.lock.is_locked_exclusive() {
                 self.counters.map_waited();
             }

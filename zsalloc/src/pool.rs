@@ -188,13 +188,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 
     /// The header behind a zspage index that was read from an entry, a list or an id. It is alive
-    /// while the pin lasts, though the zspage may be retired; `None` if it is gone for good.
+    /// while the pin lasts, though the zspage may be retired meanwhile; `None` if it is already.
     #[inline]
     pub(crate) fn header<'p>(&self, index: u32, pin: &'p Pin) -> Option<&'p Zspage<L>> {
-        // Acquire: pairs with the Release in `new_zspage`; the header is initialised.
+        // Acquire: pairs with the Release in `new_zspage` (the header is initialised), and with that
+        // in `retire_zspage` (whoever finds nothing also finds the entry changed).
         let header = self.zspages.get(index, pin)?.load(Ordering::Acquire);
-        // SAFETY: a header is freed through the epoch, after its index was taken out of every entry
-        // and list; this thread is pinned for 'p.
+        // SAFETY: a cell is nulled before the freeing of its header is deferred, so what this
+        // thread, pinned for 'p, still finds in it is freed only after this thread has unpinned.
         unsafe { header.as_ref() }
     }
 
@@ -233,9 +234,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// The zspage was removed from its class (or never added), has no objects, is retired once, and
     /// nobody holds its exclusive lock.
     pub(crate) unsafe fn retire_zspage(&self, header: NonNull<Zspage<L>>, pin: &Pin) {
-        // SAFETY: alive until the deferred function below runs.
+        // SAFETY: alive until the deferred function below runs, which is not while we are pinned.
         let zspage = unsafe { header.as_ref() };
         let index = zspage.id().index;
+        // First nobody new can find the header, then its freeing is deferred: the epoch protects
+        // only those who were pinned by then.
+        let cell = self.zspages.get(index, pin).expect("the index is live");
+        // Release: pairs with the Acquire in `header`; the objects' entries were changed before.
+        cell.store(std::ptr::null_mut(), Ordering::Release);
         // A reader that is still about to lock this zspage will find its entry changed and will not
         // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
         // is fine: nobody can migrate what is in no class.
@@ -243,16 +249,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         unsafe { self.pages.give(zspage.base(), zspage.pages()) };
         let table = Arc::clone(&self.zspages);
         let free = move || {
-            let pin = crate::reclaim::pin();
-            let cell = table.get(index, &pin).expect("the index is live until now");
-            // Relaxed: nobody reads a free index.
-            cell.store(std::ptr::null_mut(), Ordering::Relaxed);
             // SAFETY: from `Box::leak` in `new_zspage`; every thread that could have found it has
-            // unpinned since it was removed.
+            // unpinned since its cell was nulled.
             drop(unsafe { Box::from_raw(header.as_ptr()) });
             // Only now may the index name another zspage: an entry that a reader compares with an
             // earlier value of itself must not mean something else.
-            table.release([index], &pin);
+            table.release([index], &crate::reclaim::pin());
         };
         // SAFETY: the header is ours, `L: Send + 'static` (invariant of `Pool`), and the table is
         // kept alive by the `Arc`.

@@ -12,7 +12,9 @@ use std::thread;
 
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{ClassPolicy, Handle, Heap, Mmap, PageSource, Pool, SourceError};
+use zsalloc::{
+    ClassPolicy, Handle, Heap, MigrateError, Mmap, PageSource, Pool, SourceError, ZspageId,
+};
 use zslock::RawZsLock;
 
 /// Where a thread stops, once.
@@ -22,6 +24,8 @@ enum Point {
     /// The lock is free, but the unlocking thread has not returned from it yet: where a lock with
     /// waiters may still touch its own memory.
     AfterReadUnlock,
+    /// The locks that are about to be tried were lent out.
+    LocksLent,
 }
 
 struct Stop {
@@ -54,7 +58,7 @@ fn pass(point: Point) {
 /// `RawZsLock` with stops. Each test has its own `TEST`, to count its dropped locks alone.
 struct Stopping<const TEST: usize>(RawZsLock);
 
-static DROPPED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+static DROPPED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 impl<const TEST: usize> Drop for Stopping<TEST> {
     fn drop(&mut self) {
@@ -167,12 +171,101 @@ fn move_under_a_stopped_thread<const TEST: usize>(point: Point) {
     assert!(is_intact(&pool.read(&handles[2])));
 }
 
-/// One test, one after the other: a thread that is stopped while it is pinned keeps every header of
-/// the process, and would hide that the other was freed too early.
+/// A thread that is stopped while it is pinned keeps every header of the process, and would hide
+/// that another was freed too early.
+static ONE_AT_A_TIME: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
 #[test]
 fn a_header_outlives_whoever_uses_its_lock() {
+    let _alone = ONE_AT_A_TIME.lock();
     move_under_a_stopped_thread::<0>(Point::BeforeReadLock);
     move_under_a_stopped_thread::<1>(Point::AfterReadUnlock);
+}
+
+/// When a zspage is retired, as another thread looks for it by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retired {
+    /// After it was found: while its lock is lent out.
+    WhileLent,
+    /// Before; and so many pins lie between.
+    Before { pins: usize },
+}
+
+/// Frees the only object of a zspage around another thread's `migrate`, which lends the zspage's
+/// lock to `prepare_exclusive`. Returns the locks dropped while it was lent (`None`: it was not)
+/// and what became of the migration.
+fn retire_around_a_migration(
+    pool: &Pool<Stopping<2>, Mmap>,
+    keep: &Handle,
+    retired: Retired,
+) -> (Option<usize>, Result<(), MigrateError>) {
+    let handle = pool.insert(&object(3000, 1)).unwrap();
+    let id: ZspageId = pool.zspages().find(|z| z.size > 2000).unwrap().id;
+    let (reached, wait_reached) = channel();
+    let (allow, go_on) = channel();
+    let (say_ready, ready) = channel();
+    let (start, started) = channel();
+    let dropped_before = dropped::<2>();
+    thread::scope(|scope| {
+        let migrating = scope.spawn(move || {
+            // This thread is known to the collector before the zspage is retired.
+            drop(pool.read(keep));
+            stop_at(Point::LocksLent, (reached, go_on));
+            say_ready.send(()).unwrap();
+            started.recv().unwrap();
+            pool.migrate(id)
+        });
+        ready.recv().unwrap();
+        // On a thread that ends, so that the retired header does not wait in its local list.
+        let free = || scope.spawn(|| pool.free(handle)).join().unwrap();
+        let mut lent = false;
+        match retired {
+            Retired::WhileLent => {
+                start.send(()).unwrap();
+                lent = wait_reached.recv().is_ok();
+                free();
+            }
+            Retired::Before { pins } => {
+                free();
+                for _ in 0..pins {
+                    drop(pool.read(keep));
+                }
+                start.send(()).unwrap();
+                // An error: the thread ended without getting there.
+                lent |= wait_reached.recv().is_ok();
+            }
+        }
+        let dropped_while_lent = lent.then(|| {
+            advance_epochs(pool, keep);
+            let dropped = dropped::<2>() - dropped_before;
+            allow.send(()).unwrap();
+            dropped
+        });
+        (dropped_while_lent, migrating.join().unwrap())
+    })
+}
+
+/// Ids of zspages outlive them. Whoever pins after a zspage was retired must not find its header any
+/// more, since nothing keeps it for him; whoever found it before keeps it.
+#[test]
+fn a_stale_id_never_leads_to_a_freed_header() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let builder = Pool::builder().lock_with(|| Stopping::INIT);
+    let builder = builder.prepare_exclusive(|_| pass(Point::LocksLent));
+    let pool = builder.build().unwrap();
+    let keep = pool.insert(&object(100, 0)).unwrap();
+    let before = (0..400).step_by(4).map(|pins| Retired::Before { pins });
+    for retired in std::iter::once(Retired::WhileLent).chain(before) {
+        let (dropped_while_lent, result) = retire_around_a_migration(&pool, &keep, retired);
+        assert_eq!(
+            dropped_while_lent.unwrap_or(0),
+            0,
+            "{retired:?}: a lock was freed while it was lent out"
+        );
+        assert_eq!(dropped_while_lent.is_some(), retired == Retired::WhileLent);
+        assert_eq!(result, Err(MigrateError::Gone), "{retired:?}");
+        advance_epochs(&pool, &keep);
+    }
 }
 
 /// Calls back for each run that is allocated or released.
