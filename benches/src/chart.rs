@@ -76,12 +76,12 @@ fn panel(svg: &mut String, x: f64, y: f64, cell: Cell, stats: Stats<'_>) {
     let scale = BARS / longest.min(LONGEST_RATIO);
     let left = x + LABELS;
     let top = y + TITLE;
+    let bottom = top + BAR * Peer::ALL.len() as f64;
+    vertical(svg, left + scale, (top, bottom), "");
     for ((peer, ratio), line) in Peer::ALL.iter().zip(ratios).zip(0..) {
         let top = top + BAR * f64::from(line);
         bar(svg, left, top, peer.name, ratio, scale);
     }
-    let bottom = top + BAR * Peer::ALL.len() as f64;
-    vertical(svg, left + scale, (top, bottom), "");
     if let Some(goal) = goal(cell) {
         vertical(
             svg,
@@ -146,7 +146,7 @@ fn goal(cell: Cell) -> Option<f64> {
 fn vertical(svg: &mut String, x: f64, (top, bottom): (f64, f64), dashes: &str) {
     writeln!(
         svg,
-        "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\" stroke=\"#767676\"{dashes}/>"
+        "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\" stroke=\"#767676\" stroke-opacity=\"0.6\"{dashes}/>"
     )
     .expect("writing to a string");
 }
