@@ -92,6 +92,18 @@ fn panel(svg: &mut String, x: f64, y: f64, cell: Cell, stats: Stats<'_>) {
     }
 }
 
+/// Where the figure of a bar of this `width` goes: behind the bar, and behind the line of parking_lot if that would run
+/// through the figure.
+fn after(width: f64, scale: f64) -> f64 {
+    const FIGURE: f64 = 40.0;
+    const GAP: f64 = 5.0;
+    if (width..width + FIGURE).contains(&scale) {
+        scale + GAP
+    } else {
+        width + GAP
+    }
+}
+
 fn bar(svg: &mut String, left: f64, top: f64, name: &str, ratio: Option<f64>, scale: f64) {
     let own = name == Plain::NAME || name == Gated::NAME;
     let (name_class, value_class) = if own {
@@ -128,7 +140,13 @@ fn bar(svg: &mut String, left: f64, top: f64, name: &str, ratio: Option<f64>, sc
     } else {
         format!("{cut}{ratio:.0}")
     };
-    text(svg, left + width + 5.0, top + 13.0, value_class, &value);
+    text(
+        svg,
+        left + after(width, scale),
+        top + 13.0,
+        value_class,
+        &value,
+    );
 }
 
 /// What plain zslock should reach against parking_lot.
@@ -226,6 +244,15 @@ mod tests {
                 assert!(svg.contains(cell.title()), "{cell:?} has a panel");
             }
         }
+    }
+
+    #[test]
+    fn no_line_runs_through_a_figure() {
+        let at = |width| after(width, 100.0);
+        assert_eq!(
+            [at(50.0), at(70.0), at(100.0), at(110.0)],
+            [55.0, 105.0, 105.0, 115.0]
+        );
     }
 
     #[test]
