@@ -48,6 +48,8 @@ sites! {
     WRITE = Acquire;
     /// The compare-exchange of `try_write`. Acquire: as [`WRITE`].
     TRY_WRITE = Acquire;
+    /// The compare-exchange of a `try_write` that found the word free but not zero. Acquire: as [`WRITE`].
+    TRY_WRITE_AGAIN = Acquire;
     /// The compare-exchange of a writer that waited (gated: that claims, perhaps with no reader left). Acquire: as [`WRITE`].
     WRITE_WAITED = Acquire;
     /// The load by which a gated writer with a claim, or an upgrader with one, learns that the last reader has left.

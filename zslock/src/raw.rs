@@ -135,8 +135,17 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     #[inline]
     pub(crate) fn try_write(&self) -> bool {
+        // The load spares a failing try the compare-exchange, which stores. What it loaded is not used any further: a
+        // compare-exchange from a constant need not wait for it.
+        state::is_write_lockable(self.snapshot())
+            && (self.word.replace(0, WRITE, order::TRY_WRITE).is_ok() || self.try_write_again())
+    }
+
+    /// The word was free but not zero: a parked bit is set, or it has changed.
+    #[cold]
+    fn try_write_again(&self) -> bool {
         let write = |word| state::is_write_lockable(word).then_some(word | WRITE);
-        self.word.update(order::TRY_WRITE, write).is_some()
+        self.word.update(order::TRY_WRITE_AGAIN, write).is_some()
     }
 
     #[inline]
