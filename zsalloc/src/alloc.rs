@@ -31,6 +31,28 @@ impl<L: RawRwLock> Reserved<L> {
     }
 }
 
+/// A handle that is taken and has no object yet. Goes back to its class when the storing ends early,
+/// by an error or a panic; that locks the class.
+struct SpareHandle<'p, L: RawRwLock, S: PageSource> {
+    pool: &'p Pool<L, S>,
+    class: usize,
+    index: u32,
+}
+
+impl<L: RawRwLock, S: PageSource> SpareHandle<'_, L, S> {
+    /// The handle gets its object.
+    fn used(self) -> u32 {
+        std::mem::ManuallyDrop::new(self).index
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Drop for SpareHandle<'_, L, S> {
+    fn drop(&mut self) {
+        let mut class = self.pool.lock_class(self.class);
+        class.spare_handles.push(self.index);
+    }
+}
+
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Stores a copy of `bytes`.
     ///
@@ -78,31 +100,32 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         }
     }
 
+    /// Finds a place for an object of `len` bytes, in a zspage that has room or in a new one.
     fn reserve(&self, len: usize) -> Result<Reserved<L>, AllocError> {
         let class = self.class_of(len)?;
         let pin = reclaim::pin();
         let mut locked = self.lock_class(class);
-        let index = self.take_handle(&mut locked, &pin)?;
         if let Some(hold) = hold_any(&locked) {
+            let index = self.take_handle(&mut locked, &pin)?;
             return Ok(self.publish(&mut locked, hold, index, len, &pin));
         }
+        let index = self.take_handle(&mut locked, &pin)?;
         let objects = locked.objects();
         // Pages come from the system without the class lock.
         drop(locked);
-        let (header, slots) = match self.grow(class, objects, &pin) {
-            Ok(grown) => grown,
-            Err(error) => {
-                self.lock_class(class).spare_handles.push(index);
-                return Err(error);
-            }
+        let spare = SpareHandle {
+            pool: self,
+            class,
+            index,
         };
+        let (header, slots) = self.grow(class, objects, &pin)?;
         // Nobody knows the zspage yet, so this does not wait, and it is outside the class lock.
         // SAFETY: the object that is published below keeps the header alive.
         let hold = unsafe { ReadHold::lock(header) };
         let mut locked = self.lock_class(class);
         // SAFETY: a new header of this class; it is removed before it is retired.
         unsafe { locked.add(header, slots, false) };
-        Ok(self.publish(&mut locked, hold, index, len, &pin))
+        Ok(self.publish(&mut locked, hold, spare.used(), len, &pin))
     }
 
     /// A free handle's index, from the class's spare ones or the table.

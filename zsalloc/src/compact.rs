@@ -18,7 +18,7 @@ use crate::backend::PageSource;
 use crate::chain::Run;
 use crate::class::{Class, Slots};
 use crate::handle_table::Entry;
-use crate::plan::{Plan, plan, surplus};
+use crate::plan::{Plan, held_back, plan, surplus};
 use crate::pool::{ClassGuard, Pool};
 use crate::reclaim::{self, Pin};
 use crate::report::{ClassCompaction, CompactReport};
@@ -60,11 +60,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// readable.
     #[track_caller]
     pub fn compact(&self) -> CompactReport {
-        let mut report = CompactReport::default();
-        for class in 0..self.class_count() {
-            report.add(self.compact_class(class));
-        }
-        report
+        CompactReport::of((0..self.class_count()).map(|class| self.compact_class(class)))
     }
 
     #[track_caller]
@@ -77,17 +73,21 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             let may_grow = !report.source_failed;
             let plan = plan(chain, &self.lock_class(class), &mut busy, may_grow);
             let Some(plan) = plan else { break };
-            let found_busy = busy.len();
+            let known_busy = busy.len();
             self.carry_out(class, plan, &mut busy, &mut report);
-            // A source that turned out to be busy is a destination of the next plan. Each round but
-            // the last finds a busy one or the first failure, so this ends.
-            if busy.len() == found_busy && may_grow != report.source_failed {
+            // A source that turned out to be busy is a destination of the next plan, and the first
+            // failure calls for a plan without new zspages. Each zspage turns out to be busy once,
+            // and there is one first failure, so this ends.
+            let found_busy = busy.len() > known_busy;
+            let failed_now = may_grow && report.source_failed;
+            if !found_busy && !failed_now {
                 break;
             }
         }
         self.counters.moved(report.objects_moved);
-        report.zspages_mapped = busy.len();
-        report.pages_left = surplus(chain, &self.lock_class(class));
+        let class = self.lock_class(class);
+        report.pages_left = surplus(chain, &class);
+        report.zspages_mapped = held_back(chain, &class, &busy);
         report
     }
 
@@ -105,7 +105,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             next: 0,
         };
         let mut new = plan.new.into_iter();
-        let mut isolated = Vec::new();
+        let mut isolated = Isolated {
+            pool: self,
+            class,
+            ids: Vec::new(),
+        };
         'sources: for source in plan.sources {
             loop {
                 match self.empty_zspage(source, &mut destinations, report) {
@@ -115,14 +119,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                         break;
                     }
                     Step::NoRoom => {
-                        // No more planned: others filled the destinations meanwhile.
                         let Some(run) = new.next() else {
+                            // No more planned: others filled the destinations meanwhile.
+                            report.overtaken = true;
                             break 'sources;
                         };
                         match self.add_isolated(class, run) {
                             Some(id) => {
                                 destinations.ids.push(id);
-                                isolated.push(id);
+                                isolated.ids.push(id);
                                 report.pages_added += run.pages;
                             }
                             None => {
@@ -134,9 +139,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 }
             }
         }
-        for id in isolated {
-            self.end_isolation(class, id, report);
-        }
+        report.pages_removed += isolated.end();
     }
 
     /// Tells the lock type which locks are about to be tried.
@@ -225,10 +228,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         Some(id)
     }
 
-    fn end_isolation(&self, class: usize, id: ZspageId, report: &mut ClassCompaction) {
+    /// Returns the pages given back because the zspage was empty.
+    fn end_isolation(&self, class: usize, id: ZspageId) -> usize {
         let pin = reclaim::pin();
         let Some(zspage) = self.find(id, &pin) else {
-            return;
+            return 0;
         };
         let mut class = self.lock_class(class);
         // It is still in the class: nobody else retires an isolated zspage.
@@ -236,12 +240,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
         let retired = empty.then(|| class.remove(zspage));
         drop(class);
-        if let Some(header) = retired {
-            report.pages_removed += zspage.pages();
-            // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
-            // only with the class locked, so nobody holds it.
-            unsafe { self.retire_zspage(header, &pin) };
-        }
+        let Some(header) = retired else { return 0 };
+        let pages = zspage.pages();
+        // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held only
+        // with the class locked, so nobody holds it.
+        unsafe { self.retire_zspage(header, &pin) };
+        pages
     }
 
     /// The pages that [`compact`](Self::compact) would give back now if nothing were mapped. Waits
@@ -251,6 +255,28 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         chains
             .map(|(class, chain)| surplus(chain, &self.lock_class(class)))
             .sum()
+    }
+}
+
+/// The zspages that a compaction made to move objects to. Their isolation ends even if the rest of
+/// the compaction panics (in a lock's code, say), or nobody would ever retire them.
+struct Isolated<'p, L: RawRwLock, S: PageSource> {
+    pool: &'p Pool<L, S>,
+    class: usize,
+    ids: Vec<ZspageId>,
+}
+
+impl<L: RawRwLock, S: PageSource> Isolated<'_, L, S> {
+    /// Returns the pages of those that had stayed empty.
+    fn end(&mut self) -> usize {
+        let ids = self.ids.drain(..);
+        ids.map(|id| self.pool.end_isolation(self.class, id)).sum()
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Drop for Isolated<'_, L, S> {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

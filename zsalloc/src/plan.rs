@@ -73,6 +73,19 @@ pub(crate) fn plan<L: RawRwLock>(
     })
 }
 
+/// The zspages in `busy` that would be emptied if nothing were mapped.
+pub(crate) fn held_back<L>(chain: &Chain, class: &Class<L>, busy: &HashSet<ZspageId>) -> usize {
+    if surplus(chain, class) == 0 {
+        return 0;
+    }
+    let is_busy = |slots: &Slots<L>| busy.contains(&slots.zspage().id());
+    let mut zspages: Vec<_> = class.zspages().iter().collect();
+    // Of equally full ones the busy ones stay.
+    zspages.sort_by_key(|slots| (std::cmp::Reverse(slots.used()), !is_busy(slots)));
+    let emptied = choose(chain, class.objects(), zspages).others;
+    emptied.into_iter().filter(|slots| is_busy(slots)).count()
+}
+
 /// A choice of zspages that hold a class's objects.
 struct Choice<'c, L> {
     kept: Vec<&'c Slots<L>>,

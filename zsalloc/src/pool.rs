@@ -206,6 +206,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         run: Run,
         pin: &Pin,
     ) -> Result<NonNull<Zspage<L>>, NoPages> {
+        // Foreign code that may panic comes first, while there is nothing to lose.
+        let lock = (self.new_lock)();
         let base = self.pages.take(run.pages)?;
         let mut index = Vec::with_capacity(1);
         self.zspages.acquire(1, &mut index, pin);
@@ -218,7 +220,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let id = ZspageId { index, serial };
         let size = self.table.chain(class).size();
-        let zspage = Zspage::new((self.new_lock)(), id, class, size, run.pages, base);
+        let zspage = Zspage::new(lock, id, class, size, run.pages, base);
         let header = NonNull::from(Box::leak(Box::new(zspage)));
         let cell = self.zspages.get(index, pin).expect("the index is live");
         // Release: pairs with the Acquire in `header`.

@@ -4,17 +4,15 @@
 mod common;
 
 use std::cell::RefCell;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
+use common::calling_back::{Call, CallingBack, outgrown};
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{
-    ClassPolicy, Handle, Heap, MigrateError, Mmap, PageSource, Pool, SourceError, ZspageId,
-};
+use zsalloc::{ClassPolicy, Handle, MigrateError, Mmap, Pool, ZspageId};
 use zslock::RawZsLock;
 
 /// Where a thread stops, once.
@@ -268,64 +266,7 @@ fn a_stale_id_never_leads_to_a_freed_header() {
     }
 }
 
-/// Calls back for each run that is allocated or released.
-#[derive(Default)]
-struct CallingBack {
-    heap: Heap,
-    callback: Mutex<Option<fn(Call)>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Alloc,
-    Release,
-}
-
-impl CallingBack {
-    fn call(&self, call: Call) {
-        let callback = *self.callback.lock().unwrap();
-        if let Some(callback) = callback {
-            callback(call);
-        }
-    }
-
-    fn set(&self, callback: Option<fn(Call)>) {
-        *self.callback.lock().unwrap() = callback;
-    }
-}
-
-// SAFETY: hands out what `Heap` hands out.
-unsafe impl PageSource for CallingBack {
-    fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
-        self.call(Call::Alloc);
-        self.heap.alloc(pages)
-    }
-
-    unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
-        self.call(Call::Release);
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.heap.release(ptr, pages) }
-    }
-
-    unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.heap.discard(ptr, pages) }
-    }
-}
-
 type CallingPool = Pool<RawZsLock, Arc<CallingBack>>;
-
-/// Eighteen objects in zspages as short as the class was small: six of one page, one of five, one of
-/// nine. They need one of thirteen pages (sixteen slots) and one of two.
-fn outgrown(pool: &CallingPool) -> Vec<Handle> {
-    let handles = (0..18)
-        .map(|i| pool.insert(&object(3328, i)).unwrap())
-        .collect();
-    let pages: Vec<_> = pool.zspages().map(|zspage| zspage.pages).collect();
-    assert_eq!(pages, [1, 1, 1, 1, 1, 1, 5, 9]);
-    assert_eq!(pool.freeable(), 5);
-    handles
-}
 
 /// A source that uses the pool itself would wait for ever if a class were locked during its calls.
 #[test]

@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
+pub(crate) mod calling_back;
+
 /// xorshift64*: small, seeded, and good enough to pick sizes and victims.
 pub(crate) struct Random(u64);
 
