@@ -23,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) attempt: Attempt,
     /// Guards of this acquisition cannot leave their thread.
     pub(crate) stays: bool,
+    /// Given when the lock is taken *again*; else [`nested`](crate::nested) decides.
+    pub(crate) subclass: Option<u8>,
     pub(crate) site: &'static Location<'static>,
 }
 
@@ -53,7 +55,7 @@ fn deliver(map: &LockMap, held: HeldLock, reports: Vec<Report>) -> HeldLock {
     impl Drop for Undo<'_> {
         fn drop(&mut self) {
             if let Some(held) = self.1.take() {
-                release::release(self.0, held, Location::caller());
+                release::abandon(self.0, held, Location::caller());
             }
         }
     }
@@ -74,9 +76,10 @@ fn enter(
 ) -> HeldLock {
     let Call { mode, attempt, .. } = call;
     let ids = map.ids();
+    let token = owner.next_token(block);
     let node = NodeKey {
         class: ids.class,
-        subclass: owner.subclass.take().unwrap_or(0),
+        subclass: call.subclass.unwrap_or_else(|| owner.take_subclass(token)),
     };
     let (outer, inner) = map.wait_types(mode);
     let waits = attempt != Attempt::Try;
@@ -98,7 +101,6 @@ fn enter(
             owner.cache.get_or_insert(link)
         }
     };
-    let token = owner.next_token(block);
     block.publish_top(owner.held.as_slice().len(), ids.lock);
     owner.held.push(Held {
         token,

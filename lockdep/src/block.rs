@@ -16,6 +16,7 @@ use crate::class::Serial;
 use crate::context::WaitType;
 use crate::held::{Held, HeldLock, HeldStack};
 use crate::mode::Mode;
+use crate::nested::Nesting;
 use crate::report::Report;
 
 /// State that only the owning thread touches.
@@ -26,8 +27,8 @@ pub(crate) struct Owner {
     pub(crate) name: Arc<str>,
     /// Count of acquisitions, over all threads this block has served.
     count: u64,
-    /// The subclass of the next acquisition; see [`nested`](crate::nested).
-    pub(crate) subclass: Option<u8>,
+    /// The innermost open scope of [`nested`](crate::nested).
+    pub(crate) nesting: Option<Nesting>,
     /// How many [`atomic`](crate::atomic) scopes are open.
     pub(crate) atomic: u32,
     /// One list for each open [`collect`](crate::collect).
@@ -38,6 +39,28 @@ impl Owner {
     pub(crate) fn next_token(&mut self, block: &Block) -> u64 {
         self.count += 1;
         HeldLock::new(block.index, self.count).0
+    }
+
+    /// The subclass of the acquisition `token`: that of an open scope, if this
+    /// is the first one inside.
+    #[inline]
+    pub(crate) fn take_subclass(&mut self, token: u64) -> u8 {
+        match &mut self.nesting {
+            Some(scope) if scope.taken_by == Nesting::PENDING => {
+                scope.taken_by = token;
+                scope.subclass
+            }
+            _ => 0,
+        }
+    }
+
+    /// The acquisition `token` failed: the next one is the scope's first.
+    pub(crate) fn give_subclass_back(&mut self, token: u64) {
+        if let Some(scope) = &mut self.nesting
+            && scope.taken_by == token
+        {
+            scope.taken_by = Nesting::PENDING;
+        }
     }
 }
 
@@ -106,7 +129,7 @@ pub(crate) fn create() -> Option<&'static Block> {
             cache: ChainCache::new(),
             name: Arc::from(""),
             count: 0,
-            subclass: None,
+            nesting: None,
             atomic: 0,
             collectors: Vec::new(),
         }),

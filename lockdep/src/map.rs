@@ -129,6 +129,7 @@ impl LockMap {
             mode,
             attempt,
             stays: self.stays(mode),
+            subclass: None,
             site,
         }
     }
@@ -167,12 +168,12 @@ impl LockMap {
         let _ = held;
     }
 
-    /// Takes an acquisition back that failed (a try that lost, a timeout).
-    /// Never panics.
+    /// Takes an acquisition back that failed (a try that lost, a timeout); a
+    /// subclass of [`nested`](crate::nested) goes to the next one. Never panics.
     #[inline]
     #[track_caller]
     pub fn abandon(&self, held: HeldLock) {
-        release::release(self, held, Location::caller());
+        release::abandon(self, held, Location::caller());
     }
 
     /// Records the release; from any thread, in any order. Never panics.

@@ -1,12 +1,27 @@
 //! Subclasses: legal nesting inside one class.
 
-use crate::thread;
+use crate::{config, thread};
 
 /// The highest subclass.
 pub(crate) const MAX_SUBCLASS: u8 = 7;
 
+/// An open scope of [`nested`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nesting {
+    pub(crate) subclass: u8,
+    /// The token of the acquisition that has it.
+    pub(crate) taken_by: u64,
+}
+
+impl Nesting {
+    /// No acquisition has it yet; no token is 0.
+    pub(crate) const PENDING: u64 = 0;
+}
+
 /// Runs `f`; the first acquisition inside is of this subclass (0 to 7) of its
-/// lock's class.
+/// lock's class. One that fails (a try, a timeout) does not count: in
+/// `nested(1, || lock.try_lock().unwrap_or_else(|| lock.lock()))` the subclass
+/// is that of whichever succeeds.
 ///
 /// A class may be nested in itself when each level has its own subclass, for
 /// example a parent directory's lock (0) around a child's (1). The subclasses
@@ -31,13 +46,19 @@ pub(crate) const MAX_SUBCLASS: u8 = 7;
 /// assert_eq!(*outer + *inner, 3);
 /// ```
 pub fn nested<R>(subclass: u8, f: impl FnOnce() -> R) -> R {
-    /// Takes the subclass back if nothing was acquired.
-    struct Restore(Option<u8>);
-    impl Drop for Restore {
+    /// Ends the scope. An acquisition that took its subclass was also the first
+    /// one inside the scope around it.
+    struct Leave {
+        around: Option<Nesting>,
+    }
+    impl Drop for Leave {
         fn drop(&mut self) {
             thread::with(|_, owner| {
-                if owner.subclass.is_some() {
-                    owner.subclass = self.0;
+                let ended = std::mem::replace(&mut owner.nesting, self.around);
+                if let (Some(ended), Some(around)) = (ended, &mut owner.nesting)
+                    && around.taken_by == Nesting::PENDING
+                {
+                    around.taken_by = ended.taken_by;
                 }
             });
         }
@@ -46,7 +67,14 @@ pub fn nested<R>(subclass: u8, f: impl FnOnce() -> R) -> R {
         subclass <= MAX_SUBCLASS,
         "lockdep subclasses go from 0 to {MAX_SUBCLASS}, not {subclass}"
     );
-    let outer = thread::with_tracked(|_, owner| owner.subclass.replace(subclass));
-    let _restore = outer.map(Restore);
+    if !config::validates() {
+        return f();
+    }
+    let scope = Nesting {
+        subclass,
+        taken_by: Nesting::PENDING,
+    };
+    let around = thread::with_tracked(|_, owner| owner.nesting.replace(scope));
+    let _leave = around.map(|around| Leave { around });
     f()
 }

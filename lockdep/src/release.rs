@@ -39,6 +39,15 @@ pub(crate) fn release(map: &LockMap, token: HeldLock, site: &'static Location<'s
     }
 }
 
+/// Takes back an acquisition that failed.
+#[cold]
+pub(crate) fn abandon(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
+    if token != HeldLock::UNTRACKED {
+        thread::with(|_, owner| owner.give_subclass_back(token.0));
+    }
+    release(map, token, site);
+}
+
 /// Ends a hold that this thread's block gave out. The report is boxed, so that
 /// the usual case has nothing to move.
 #[inline]
@@ -158,13 +167,24 @@ pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: b
     }
 }
 
-/// Where a hold of this thread was acquired.
-pub(crate) fn site_of(token: &HeldLock) -> Option<&'static Location<'static>> {
+/// Where a hold of this thread was acquired, and in which subclass.
+pub(crate) fn origin_of(token: &HeldLock) -> Option<(&'static Location<'static>, u8)> {
     let own = thread::with_tracked(|_, owner| {
         let at = owner.held.find(|held| held.token == token.0)?;
-        Some(owner.held.as_slice()[at].site)
+        let held = &owner.held.as_slice()[at];
+        Some((held.site, held.node.subclass))
     });
     own.flatten()
+}
+
+/// Whether a hold, of any thread, was detached.
+pub(crate) fn is_detached(map: &LockMap, token: &HeldLock) -> bool {
+    // Relaxed: who has the guard sees that it was detached.
+    map.detached.load(Ordering::Relaxed) != 0
+        && block::by_index(token.block()).is_some_and(|block| {
+            let mail = block.mail();
+            mail.detached.iter().any(|held| held.token == token.0)
+        })
 }
 
 /// Takes this thread's newest hold of the lock off its stack, for a guard that

@@ -152,7 +152,7 @@ pub(crate) fn detach_block(f: impl FnOnce(&Owner)) {
         owner.held.clear();
         owner.collectors.clear();
         owner.atomic = 0;
-        owner.subclass = None;
+        owner.nesting = None;
         mail.notes.clear();
         mail.live = false;
         block.publish(&owner.held, 0);

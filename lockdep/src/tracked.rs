@@ -155,6 +155,7 @@ impl<R, K: LockKind> Tracked<R, K> {
             mode,
             attempt,
             stays: Self::stays::<G>(),
+            subclass: None,
             site,
         }
     }

@@ -14,7 +14,7 @@ use lockdep::{
     Attempt, HeldInfo, LockClassKey, Mode, Mutex, RecursiveReaders, RwLock,
     RwLockUpgradableReadGuard, RwLockWriteGuard, Tracked,
 };
-use support::{NONE, kinds, reports};
+use support::{NONE, kinds, reports, sendable};
 
 type RecursiveRwLock<T> =
     lock_api::RwLock<Tracked<parking_lot::RawRwLockRecursive, RecursiveReaders>, T>;
@@ -216,29 +216,7 @@ fn a_mutex_dropped_while_its_guard_is_forgotten_is_reported() {
 
 #[test]
 fn guards_are_send_when_those_of_the_raw_lock_are() {
-    /// A raw mutex whose guards may be sent.
-    struct Sendable(parking_lot::RawMutex);
-    // SAFETY: all operations are those of parking_lot's mutex, which any thread
-    // may unlock.
-    unsafe impl lock_api::RawMutex for Sendable {
-        const INIT: Self = Sendable(parking_lot::RawMutex::INIT);
-        type Guard = lock_api::GuardSend;
-        fn lock(&self) -> Self::Guard {
-            let _ = self.0.lock();
-            lock_api::GuardSend::new()
-        }
-        fn try_lock(&self) -> Option<Self::Guard> {
-            self.0.try_lock().map(|_| lock_api::GuardSend::new())
-        }
-        unsafe fn unlock(&self, _: Self::Guard) {
-            // SAFETY: the caller holds the mutex; the state is only a marker.
-            unsafe { self.0.unlock(lock_api::GuardNoSend::new()) }
-        }
-        fn is_locked(&self) -> bool {
-            self.0.is_locked()
-        }
-    }
-    let mutex: lock_api::Mutex<Tracked<Sendable>, i32> = lock_api::Mutex::new(5);
+    let mutex = sendable::Mutex::new(5);
     let guard = mutex.lock();
     std::thread::scope(|scope| {
         scope.spawn(move || {

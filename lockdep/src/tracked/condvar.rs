@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 use core::mem;
+use core::panic::Location;
 
 use lock_api::{RawCondvar, RawCondvarTimed, RawMutex, RawMutexTimed};
 
@@ -15,7 +16,8 @@ use crate::{acquire, context, release};
 /// A wait on it may sleep, and takes the mutex again while the thread holds
 /// whatever else it holds: both are validated, when the wait begins. `lock_api`
 /// does not pass the caller's location on, so reports name the place where the
-/// mutex was locked.
+/// mutex was locked, or, for a guard that came from another thread, a line of
+/// `lock_api`. From the wait on such a guard is this thread's hold, of subclass 0.
 ///
 /// # Examples
 ///
@@ -43,6 +45,7 @@ pub struct TrackedCondvar<C, K: LockKind = Queued> {
 impl<R, K: LockKind> Tracked<R, K> {
     /// Validates a wait that gives the mutex up and takes it again. On unwinding
     /// the mutex is held as before.
+    #[track_caller]
     fn announce_wait<G: 'static>(&self, guard: &mut TrackedGuard<G>) {
         /// Puts the hold back if a report unwinds.
         struct Restore<'a, F: Fn(Attempt) -> HeldLock>(&'a mut HeldLock, F);
@@ -53,12 +56,19 @@ impl<R, K: LockKind> Tracked<R, K> {
                 }
             }
         }
-        let Some(site) = release::site_of(&guard.held) else {
+        if guard.held == HeldLock::UNTRACKED {
             return;
-        };
+        }
+        let (site, subclass) = release::origin_of(&guard.held).unwrap_or((Location::caller(), 0));
+        let detached = release::is_detached(&self.map, &guard.held);
         let again = |attempt| {
-            let call = Self::call::<G>(Mode::Exclusive, attempt, site);
-            acquire::acquire(&self.map, call)
+            let mut call = Self::call::<G>(Mode::Exclusive, attempt, site);
+            call.subclass = Some(subclass);
+            let held = acquire::acquire(&self.map, call);
+            if detached {
+                release::detach(&self.map);
+            }
+            held
         };
         let held = mem::replace(&mut guard.held, HeldLock::UNTRACKED);
         self.map.release(held);
@@ -81,6 +91,7 @@ where
 
     type RawMutex = Tracked<C::RawMutex, K>;
 
+    #[track_caller]
     unsafe fn wait(&self, mutex: &Self::RawMutex, guard: &mut <Self::RawMutex as RawMutex>::Guard) {
         mutex.announce_wait(guard);
         // SAFETY: the caller holds the mutex with this state.
@@ -107,6 +118,7 @@ where
         C::checked_duration_to_instant(timeout)
     }
 
+    #[track_caller]
     unsafe fn wait_until(
         &self,
         mutex: &Self::RawMutex,
@@ -118,6 +130,7 @@ where
         unsafe { self.raw.wait_until(&mutex.raw, &mut guard.state, timeout) }
     }
 
+    #[track_caller]
     unsafe fn wait_for(
         &self,
         mutex: &Self::RawMutex,

@@ -4,6 +4,9 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+#[cfg(feature = "parking_lot")]
+pub(crate) mod sendable;
+
 use lockdep::{Attempt, HeldLock, LockClassKey, LockMap, Mode, Report, ReportKind, collect};
 
 /// A lock as the validator sees it.
