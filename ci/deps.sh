@@ -31,6 +31,7 @@ only_in() { # pattern, folder, the files that may contain it
   grep -rqE "$1" "$2" || fail "'$1' is nowhere in $2: this check checks nothing"
 }
 only_in 'feature = "debug-lockdep"' zslock/src 'zslock/src/dep_map\.rs'
+only_in 'feature = "debug-lockdep"' zsalloc/src 'zsalloc/src/class_lock\.rs'
 only_in 'crossbeam_epoch' zsalloc/src 'zsalloc/src/reclaim\.rs'
 ! grep -rq 'tracing::' zslock/src || fail "zslock must not name tracing"
 ! grep -rqE '(zslock|zsalloc)::' lockdep/src --include='*.rs' || fail "lockdep must not name the other crates"
