@@ -38,7 +38,9 @@ enum Step {
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Moves objects together and returns the pages gained: [`freeable`](Self::freeable) of them if
-    /// nothing is mapped and nobody else uses the pool.
+    /// nothing is mapped and nobody else uses the pool. With
+    /// [`retain_pages`](crate::PoolBuilder::retain_pages) as many of them stay resident, until
+    /// [`trim`](Self::trim).
     ///
     /// Never waits for a map. Zspages with mapped objects stay; the report says how many. The mutex
     /// of a class is held for the time of emptying one zspage at a time.
@@ -246,6 +248,21 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // with the class locked, so nobody holds it.
         unsafe { self.retire_zspage(header, &pin) };
         pages
+    }
+
+    /// Returns the free pages that the pool retains to their source. Moves nothing, waits for no
+    /// class and no map.
+    ///
+    /// ```
+    /// let pool = zsalloc::Pool::builder().retain_pages(8).build()?;
+    /// pool.free(pool.insert(b"abc").unwrap());
+    /// assert_eq!(pool.resident_pages(), 1);
+    /// pool.trim();
+    /// assert_eq!(pool.resident_pages(), 0);
+    /// # Ok::<(), zsalloc::BuildError>(())
+    /// ```
+    pub fn trim(&self) {
+        self.pages.trim(0);
     }
 
     /// The pages that [`compact`](Self::compact) would give back now if nothing were mapped. Waits

@@ -11,8 +11,8 @@ use crate::pool::Pool;
 use crate::reclaim;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
-    /// Frees an object. If it was the last of its zspage, the pages go back to their source, with
-    /// no lock held.
+    /// Frees an object. If it was the last of its zspage, the pages go back to their source, unless
+    /// they are [retained](crate::PoolBuilder::retain_pages), with no class or zspage locked.
     ///
     /// May wait for the class's mutex, as [`insert`](Self::insert); never for a map.
     ///

@@ -1,5 +1,6 @@
 //! The pool's pages: its source, its limit, and the free runs that it retains.
 
+use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,13 +15,53 @@ pub(crate) enum NoPages {
 }
 
 /// A free run that was not returned to the source.
-struct Retained {
-    run: NonNull<u8>,
-    pages: usize,
+struct Run {
+    base: NonNull<u8>,
+    /// Its place in the order in which runs were retained.
+    stamp: u64,
 }
 
 // SAFETY: the run belongs to whoever has the value; no thread is tied to it.
-unsafe impl Send for Retained {}
+unsafe impl Send for Run {}
+
+/// Free runs that were not returned to the source.
+#[derive(Default)]
+struct Retained {
+    /// By length: the runs of `n` pages at `n`, the oldest first. Zspages have few lengths.
+    by_length: Vec<VecDeque<Run>>,
+    /// Of all of them.
+    pages: usize,
+    next_stamp: u64,
+}
+
+impl Retained {
+    fn put(&mut self, base: NonNull<u8>, pages: usize) {
+        if self.by_length.len() <= pages {
+            self.by_length.resize_with(pages + 1, VecDeque::new);
+        }
+        let stamp = self.next_stamp;
+        self.next_stamp += 1;
+        self.by_length[pages].push_back(Run { base, stamp });
+        self.pages += pages;
+    }
+
+    /// The newest run of this length: the one most likely to be in a cache.
+    fn newest(&mut self, pages: usize) -> Option<NonNull<u8>> {
+        let run = self.by_length.get_mut(pages)?.pop_back()?;
+        self.pages -= pages;
+        Some(run.base)
+    }
+
+    /// The oldest run of any length, and its length.
+    fn oldest(&mut self) -> Option<(NonNull<u8>, usize)> {
+        let fronts = self.by_length.iter().enumerate();
+        let fronts = fronts.filter_map(|(pages, runs)| Some((runs.front()?.stamp, pages)));
+        let (_, pages) = fronts.min()?;
+        let run = self.by_length[pages].pop_front()?;
+        self.pages -= pages;
+        Some((run.base, pages))
+    }
+}
 
 /// Hands out runs in units of the pool's page size.
 pub(crate) struct Pages<S: PageSource> {
@@ -30,7 +71,7 @@ pub(crate) struct Pages<S: PageSource> {
     /// Pages taken from the source: in zspages, in migrations in progress, and retained.
     resident: AtomicUsize,
     retain: usize,
-    retained: PoolMutex<Vec<Retained>>,
+    retained: PoolMutex<Retained>,
 }
 
 impl<S: PageSource> Pages<S> {
@@ -41,7 +82,7 @@ impl<S: PageSource> Pages<S> {
             max,
             resident: AtomicUsize::new(0),
             retain,
-            retained: leaf_mutex(&class_lock::RETAINED, Vec::new()),
+            retained: leaf_mutex(&class_lock::RETAINED, Retained::default()),
         }
     }
 
@@ -84,9 +125,7 @@ impl<S: PageSource> Pages<S> {
     /// `run` came from `take(pages)` of this pool and is not used any more.
     pub(crate) unsafe fn give(&self, run: NonNull<u8>, pages: usize) {
         if pages <= self.retain {
-            let mut retained = self.retained.lock();
-            retained.push(Retained { run, pages });
-            drop(retained);
+            self.retained.lock().put(run, pages);
             self.trim(self.retain);
         } else {
             // SAFETY: the caller's promise.
@@ -98,12 +137,12 @@ impl<S: PageSource> Pages<S> {
     pub(crate) fn trim(&self, keep: usize) {
         loop {
             let mut retained = self.retained.lock();
-            let pages: usize = retained.iter().map(|run| run.pages).sum();
-            if pages <= keep {
+            if retained.pages <= keep {
                 return;
             }
-            // The oldest: the newest is the one most likely to be in a cache.
-            let Retained { run, pages } = retained.remove(0);
+            let Some((run, pages)) = retained.oldest() else {
+                return;
+            };
             drop(retained);
             // SAFETY: a retained run came from `take`, and it is no longer in the list.
             unsafe { self.release(run, pages) };
@@ -114,9 +153,7 @@ impl<S: PageSource> Pages<S> {
         if self.retain == 0 {
             return None;
         }
-        let mut retained = self.retained.lock();
-        let newest = retained.iter().rposition(|run| run.pages == pages)?;
-        Some(retained.remove(newest).run)
+        self.retained.lock().newest(pages)
     }
 
     /// # Safety
@@ -152,5 +189,29 @@ impl<S: PageSource> Pages<S> {
 impl<S: PageSource> Drop for Pages<S> {
     fn drop(&mut self) {
         self.trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_of_a_length_serves_and_the_oldest_of_all_goes() {
+        let run = |address: usize| NonNull::without_provenance(address.try_into().unwrap());
+        let mut retained = Retained::default();
+        for (address, pages) in [(1, 4), (2, 1), (3, 4), (4, 1), (5, 4)] {
+            retained.put(run(address), pages);
+        }
+        assert_eq!(retained.pages, 14);
+        assert_eq!(retained.newest(2), None);
+        assert_eq!(retained.newest(4), Some(run(5)));
+        assert_eq!(retained.oldest(), Some((run(1), 4)));
+        assert_eq!(retained.oldest(), Some((run(2), 1)));
+        assert_eq!(retained.oldest(), Some((run(3), 4)));
+        assert_eq!(retained.pages, 1);
+        assert_eq!(retained.newest(4), None);
+        assert_eq!(retained.oldest(), Some((run(4), 1)));
+        assert_eq!((retained.oldest(), retained.pages), (None, 0));
     }
 }

@@ -4,7 +4,8 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompactReport {
-    /// Pages given back, net of those taken for denser zspages.
+    /// Pages given back, net of those taken for denser zspages. Some of them may be
+    /// [retained](crate::PoolBuilder::retain_pages) and so still resident.
     pub pages_freed: usize,
     /// Pages that the pool has more than before; 0 if `pages_freed` is not. Only when something came
     /// in between: see [`ClassCompaction::pages_grown`].

@@ -55,7 +55,9 @@ pub struct PoolStats {
     pub freeable: usize,
     /// Bytes of handle table, zspage table, headers and lists.
     pub metadata_bytes: usize,
-    /// Maps that found their zspage locked exclusively and waited for it, so far.
+    /// Maps that waited for a zspage to be migrated or emptied, so far. About: each looks once, just
+    /// before it locks, so one that finds the lock released or taken a moment later is miscounted.
+    /// (To try first would count exactly, but lockdep learns no order from attempts.)
     pub maps_waited: u64,
     /// Zspages migrated with [`Pool::migrate`], so far.
     pub migrations: u64,

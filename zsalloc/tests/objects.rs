@@ -57,7 +57,33 @@ fn larger_pages_store_larger_objects() {
     }
 }
 
-/// Every method without a `Result` for it panics, and says why.
+#[test]
+fn retained_pages_serve_again_and_go_back_with_trim() {
+    let source = Arc::new(Counting::default());
+    let builder = Pool::builder().backend(Arc::clone(&source));
+    let pool = builder.retain_pages(20).build().unwrap();
+    let out = || source.out.load(Ordering::Relaxed) as usize;
+    for round in 0..3 {
+        let handles: Vec<_> = (0..30)
+            .map(|i| pool.insert(&object(4096, i)).unwrap())
+            .collect();
+        // Twenty pages served again.
+        assert_eq!((pool.resident_pages(), out()), (30, 30));
+        assert_eq!(source.allocated.load(Ordering::Relaxed), 30 + 10 * round);
+        handles.into_iter().for_each(|handle| pool.free(handle));
+        assert_eq!((pool.resident_pages(), out()), (20, 20));
+    }
+    let kept = pool.insert(&object(4096, 0)).unwrap();
+    pool.trim();
+    assert_eq!((pool.resident_pages(), out()), (1, 1));
+    assert!(is_intact(&pool.read(&kept)));
+    // Trimming is for what is there: pages are retained again.
+    pool.free(kept);
+    assert_eq!((pool.resident_pages(), out()), (1, 1));
+    pool.trim();
+    assert_eq!((pool.resident_pages(), out()), (0, 0));
+}
+
 #[test]
 fn alloc_never_shows_bytes_of_earlier_objects() {
     // With retained pages, so that slots and whole runs are used again as they were left.
@@ -135,17 +161,19 @@ fn pools_and_maps_go_where_threads_need_them() {
     assert_eq!(pool.migrate(id), Ok(()));
 }
 
-/// Counts the pages that are out.
+/// Counts the pages that are out, and those ever handed out.
 #[derive(Default)]
 struct Counting {
     heap: Heap,
     out: AtomicIsize,
+    allocated: AtomicIsize,
 }
 
 // SAFETY: hands out what `Heap` hands out.
 unsafe impl PageSource for Counting {
     fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
         self.out.fetch_add(pages as isize, Ordering::Relaxed);
+        self.allocated.fetch_add(pages as isize, Ordering::Relaxed);
         self.heap.alloc(pages)
     }
 

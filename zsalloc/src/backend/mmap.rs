@@ -13,9 +13,10 @@ use crate::class_lock::{self, PoolMutex, leaf_mutex};
 
 /// Anonymous private memory of the operating system; a released run goes back to it at once.
 ///
-/// Addresses come in regions of 4 MiB, which is also the longest run. The memory of a released run is returned with
-/// `MADV_DONTNEED`; a region without runs is unmapped (one empty region is kept: addresses, no
-/// memory). Huge pages are switched off: a run of a few pages must not keep 2 MiB resident.
+/// Addresses come in regions of 4 MiB, which is also the longest run. The memory of a released run
+/// is returned with `MADV_DONTNEED`; a region without runs is unmapped (one empty region is kept:
+/// addresses, no memory). Huge pages are switched off: a run of a few pages must not keep 2 MiB
+/// resident.
 pub struct Mmap {
     regions: PoolMutex<Regions>,
 }
