@@ -86,7 +86,11 @@ example migration -- --lock mutex
 refused "invalid value 'mutex' for '--lock"
 
 if [ -d examples/abba ]; then
-  example abba --features debug-lockdep --
+  example orderings --
+ends_with '^verdict: without RELEASE and without a writer.s state the page moves under a map'
+[ "$(grep -c 'FAILS in execution' "$out")" -eq 2 ] || fail "not two of the four models fail"
+
+example abba --features debug-lockdep --
   ends_with '^verdict: the inversion of A and B was reported, and the program went on$'
   grep -q 'circular lock dependency' "$out" || fail "no report was printed"
 fi

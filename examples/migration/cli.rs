@@ -12,7 +12,8 @@ use clap::{Parser, ValueEnum};
 /// timeline of the maps that waited for a moving zspage and of the migrations that were refused
 /// because a map was held, then the figures, and checks every byte.
 ///
-/// Exit status: 0 verified, 1 something was wrong, 2 bad option or input.
+/// Exit status: 0 verified, 1 something was wrong or the output could not be written, 2 bad option or
+/// input.
 #[derive(Debug, Parser)]
 #[command(name = "migration", verbatim_doc_comment)]
 pub(crate) struct Options {

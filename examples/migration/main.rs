@@ -5,7 +5,7 @@
 //! `corpus` and `page` (what is stored), `store` (into the pool, and checked on the way out),
 //! `observed_lock` and `events` (how waits and refusals are seen), `workload` and `roles` (the
 //! threads), `history`, `timeline` and `closeup` (what the record tells), `terminal`, `svg`,
-//! `plot`, `picture` and `report` (how it is shown).
+//! `plot`, `picture`, `picture_file` and `report` (how it is shown).
 
 mod cli;
 mod closeup;
@@ -16,6 +16,7 @@ mod history;
 mod observed_lock;
 mod page;
 mod picture;
+mod picture_file;
 mod plot;
 mod report;
 mod rng;
@@ -28,7 +29,6 @@ mod timeline;
 mod units;
 mod workload;
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -45,6 +45,7 @@ use error::Error;
 use history::History;
 use observed_lock::Observed;
 use page::PAGE;
+use picture_file::PictureFile;
 use report::{Findings, Sizes};
 use rng::Rng;
 use sample::Sample;
@@ -75,10 +76,11 @@ where
     R: RawRwLock + Send + Sync + 'static,
 {
     // What can be refused is refused before any work is done.
-    if let Some(path) = &options.svg {
-        let writable = OpenOptions::new().create(true).append(true).open(path);
-        writable.map_err(|e| Error::Picture(path.clone(), e))?;
-    }
+    let picture = options.svg.as_deref().map(|path| {
+        let file = PictureFile::reserve(path);
+        file.map_err(|e| Error::Picture(path.to_owned(), e))
+    });
+    let picture = picture.transpose()?;
     let mut out = io::stdout();
     let pool = Pool::builder()
         .lock_with(new_lock)
@@ -130,7 +132,8 @@ where
         units::counted(objects.len() as u64, "object")
     )?;
     let after = store::verify(&pool, &objects);
-    conclude(options, &outcome, &sizes, after, &pool.stats(), &mut out)
+    let stats = pool.stats();
+    conclude(options, picture, &outcome, &sizes, after, &stats, &mut out)
 }
 
 /// Fills the pool with the input's pages.
@@ -179,6 +182,7 @@ fn load<L: ZspageLock>(
 /// Shows the run in every way that was asked for, and judges it.
 fn conclude(
     options: &Options,
+    picture: Option<PictureFile>,
     outcome: &Outcome,
     sizes: &Sizes,
     after: Checks,
@@ -206,7 +210,7 @@ fn conclude(
         report::figures(outcome, &causes),
         report::memory(sizes)
     )?;
-    if let Some(path) = &options.svg {
+    if let (Some(file), Some(path)) = (picture, &options.svg) {
         let heading = report::heading(
             &findings,
             options.lock.name(),
@@ -214,7 +218,8 @@ fn conclude(
             record.dropped(),
         );
         let drawing = picture::draw(&heading, record, &history, &closeups);
-        fs::write(path, drawing).map_err(|e| Error::Picture(path.clone(), e))?;
+        file.write(&drawing)
+            .map_err(|e| Error::Picture(path.clone(), e))?;
         writeln!(out, "picture     {}\n", path.display())?;
     }
     writeln!(out, "{}", report::verdict(&findings))?;

@@ -31,6 +31,8 @@ pub(crate) struct Findings {
     pub(crate) after: Checks,
     pub(crate) waits_for_migration: u64,
     pub(crate) unexplained_waits: u64,
+    /// Events that did not fit into the record. With any, the causes of waits cannot be checked.
+    pub(crate) unrecorded: u64,
     pub(crate) refusals: u64,
     pub(crate) pages_freed: u64,
     /// Where the pool's own counters differ from what its users saw.
@@ -43,7 +45,7 @@ impl Findings {
             during: outcome.tally.checks,
             after,
             waits_for_migration: causes.migration.len(),
-            // Without the events that did not fit into the record the question cannot be answered.
+            unrecorded: outcome.record.dropped(),
             unexplained_waits: if outcome.record.dropped() == 0 {
                 causes.unexplained.len()
             } else {
@@ -184,6 +186,13 @@ pub(crate) fn heading(findings: &Findings, lock: &str, seed: u64, not_drawn: u64
     }
 }
 
+/// What the verdict does not cover, if anything.
+fn causes_not_checked(findings: &Findings) -> Option<String> {
+    let unrecorded = units::counted(findings.unrecorded, "event");
+    let gap = format!("causes of waits not checked: {unrecorded} did not fit into the record");
+    (findings.unrecorded > 0).then_some(gap)
+}
+
 /// The last line.
 pub(crate) fn verdict(findings: &Findings) -> String {
     let Findings { during, after, .. } = findings;
@@ -199,10 +208,12 @@ pub(crate) fn verdict(findings: &Findings) -> String {
                 units::count(after.mismatches),
                 units::counted(after.maps, "object")
             ),
-            format!(
-                "{} without a writer",
-                units::counted(findings.unexplained_waits, "wait")
-            ),
+            causes_not_checked(findings).unwrap_or_else(|| {
+                format!(
+                    "{} without a writer",
+                    units::counted(findings.unexplained_waits, "wait")
+                )
+            }),
         ];
         faults.extend(findings.disagreements.iter().cloned());
         return format!("FAILED: {}", faults.join("; "));
@@ -222,6 +233,9 @@ pub(crate) fn verdict(findings: &Findings) -> String {
         units::counted(during.maps, "map"),
         units::counted(findings.pages_freed, "page"),
     );
+    if let Some(gap) = causes_not_checked(findings) {
+        let _ = write!(verdict, "; {gap}");
+    }
     if findings.waits_for_migration == 0 || findings.refusals == 0 {
         verdict.push_str(
             " (too short or too small a run to show both: raise --duration, --threads or --amount)",
@@ -246,6 +260,7 @@ mod tests {
             },
             waits_for_migration: 7,
             unexplained_waits: 0,
+            unrecorded: 0,
             refusals: 5,
             pages_freed: 30,
             disagreements: vec![],
@@ -280,6 +295,20 @@ mod tests {
             unhindered.contains("no migration met a held map"),
             "{unhindered}"
         );
+    }
+
+    #[test]
+    fn what_was_not_checked_is_said() {
+        let gap = "; causes of waits not checked: 3 events did not fit into the record";
+        let long = Findings {
+            unrecorded: 3,
+            ..good()
+        };
+        assert!(long.all_is_well());
+        assert!(verdict(&long).ends_with(gap), "{}", verdict(&long));
+        let mut damaged = long;
+        damaged.after.mismatches = 1;
+        assert!(verdict(&damaged).ends_with(gap), "{}", verdict(&damaged));
     }
 
     #[test]
