@@ -40,7 +40,8 @@ done
 ((counted[zslock,read] > 0)) || fail "a read pair of ${counted[zslock,read]} instructions: nothing was counted"
 ((counted[zslock,read] <= 9)) || fail "a plain read pair takes ${counted[zslock,read]} instructions, more than 9"
 for operation in "${operations[@]}"; do
-  ((counted[zslock,$operation] <= counted[hand-written,$operation])) ||
+  # The compiler ends a loop by counting up (inc, cmp) or down (dec): that one instruction is not the lock's.
+  ((counted[zslock,$operation] <= counted[hand-written,$operation] + 1)) ||
     fail "$operation takes ${counted[zslock,$operation]} instructions, by hand ${counted[hand-written,$operation]}"
 done
 

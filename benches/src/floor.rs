@@ -127,18 +127,16 @@ impl Contender for HandWritten {
 
     #[inline]
     fn try_write<R>(&self, section: impl FnOnce(&mut u64) -> R) -> Option<R> {
-        const HELD: u32 = !(ONE_READER - 1) | 1 | 1 << 4;
-        let mut word = self.word.load(Relaxed);
-        while word & HELD == 0 {
-            match self
-                .word
-                .compare_exchange_weak(word, word | WRITER, Acquire, Relaxed)
-            {
-                Ok(_) => return Some(self.finish_write(section)),
-                Err(now) => word = now,
-            }
+        // Readers, the upgradable reader, a writer.
+        const HELD: u32 = !(ONE_READER - 1) | 1 << 4 | 1;
+        if self.word.load(Relaxed) & HELD != 0 {
+            return None;
         }
-        None
+        let taken = self.word.compare_exchange_weak(0, WRITER, Acquire, Relaxed);
+        if taken.is_err() {
+            contended();
+        }
+        Some(self.finish_write(section))
     }
 }
 
