@@ -8,7 +8,7 @@ cargo clippy --workspace --all-targets -- -D warnings
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 cargo clippy -p zslock --all-targets --no-default-features -- -D warnings
 RUSTFLAGS="--cfg zslock_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
-  cargo clippy -p zslock --all-targets -- -D warnings
+  cargo clippy -p zslock --lib --test loom -- -D warnings
 
 export RUSTDOCFLAGS="-D warnings"
 cargo doc --workspace --no-deps

@@ -15,6 +15,16 @@ pub mod preemption {
     #![doc = include_str!("docs/preemption.md")]
 }
 
+/// The memory orderings.
+pub mod orderings {
+    #![doc = include_str!("docs/orderings.md")]
+}
+
+/// Proofs, tests, and their limits.
+pub mod proofs {
+    #![doc = include_str!("docs/proofs.md")]
+}
+
 /// When not to use this lock, and a comparison.
 pub mod choosing {
     #![doc = include_str!("docs/choosing.md")]

@@ -52,6 +52,8 @@
 //! | [`docs::word`] | the lock word: layout, invariants, instructions |
 //! | [`docs::waiting`] | who waits for whom, fairness, starvation, timeouts |
 //! | [`docs::preemption`] | why readers may sleep and writers may not, and what user space can do about it |
+//! | [`docs::orderings`] | what happens before what, drawn |
+//! | [`docs::proofs`] | the models, the mutants, and what they do not show |
 //! | [`docs::choosing`] | when not to use this lock; comparison with other locks |
 //!
 //! No feature changes which guards are `Send` or `Sync`. Only `debug-lockdep` changes a size.
