@@ -82,6 +82,19 @@ pub(crate) struct Mail {
     pub(crate) live: bool,
 }
 
+impl Mail {
+    /// Adds a note. Only the last change of mode of a hold counts, and none once
+    /// the hold has ended, so an owner that never looks has two notes for each
+    /// of its holds at most, however long the guard is used elsewhere.
+    fn add(&mut self, note: Note) {
+        if let Note::Release(token, _) | Note::SetMode(token, ..) = note {
+            let replaced = |old: &Note| matches!(old, Note::SetMode(of, ..) if *of == token);
+            self.notes.retain(|old| !replaced(old));
+        }
+        self.notes.push(note);
+    }
+}
+
 /// How many holds of a thread other threads can see (see `Block::published`).
 const PUBLISHED: usize = 16;
 
@@ -170,7 +183,7 @@ impl Block {
     /// Leaves a note for the owner, if there is one.
     pub(crate) fn leave(&self, mail: &mut Mail, note: Note) {
         if mail.live {
-            mail.notes.push(note);
+            mail.add(note);
             // Relaxed: see `thread::with`.
             self.pending.store(true, Ordering::Relaxed);
         }
@@ -228,23 +241,54 @@ impl Block {
     /// Takes the block from a thread that does not exist any more.
     pub(crate) fn give_up(&self, mail: &mut Mail) {
         mail.live = false;
+        mail.notes.clear();
+        mail.detached.clear();
         self.publish(&HeldStack::default(), 0);
     }
 
-    /// Whether the owner shows a hold of `lock` that nobody has released.
+    /// Whether the owner shows a hold of `lock` that nobody has released. Holds
+    /// above the oldest `PUBLISHED` are not seen.
     pub(crate) fn holds(&self, lock: Serial) -> bool {
-        // Relaxed: as in `publish`.
-        let shown = || {
-            self.published
-                .iter()
-                .any(|slot| slot.load(Ordering::Relaxed) == lock)
+        let shows = |slot: &&AtomicU64| {
+            // Relaxed: as in `publish`.
+            slot.load(Ordering::Relaxed) == lock
         };
-        // A release elsewhere may be on its way; once seen under `mail`, either
-        // its note is there or the owner has taken the hold off already.
-        shown() && {
+        let shown = || self.published.iter().filter(shows).count();
+        // Releases elsewhere may be on their way; once seen under `mail`, each
+        // has its note there or the owner has taken the hold off already.
+        shown() > 0 && {
             let mail = self.mail();
-            let released = |note: &Note| matches!(note, Note::Release(_, of) if *of == lock);
-            !mail.notes.iter().any(released) && shown()
+            let released = |note: &&Note| matches!(note, Note::Release(_, of) if *of == lock);
+            shown() > mail.notes.iter().filter(released).count()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_about_a_hold_do_not_pile_up_and_the_last_one_counts() {
+        let mut mail = Mail::default();
+        for _ in 0..1000 {
+            for token in [1, 2] {
+                for mode in [Mode::Exclusive, Mode::Upgradable] {
+                    mail.add(Note::SetMode(token, mode, WaitType::Sleep, false));
+                }
+            }
+        }
+        assert!(matches!(
+            mail.notes[..],
+            [
+                Note::SetMode(1, Mode::Upgradable, ..),
+                Note::SetMode(2, Mode::Upgradable, ..)
+            ]
+        ));
+        mail.add(Note::Release(1, 7));
+        assert!(matches!(
+            mail.notes[..],
+            [Note::SetMode(2, ..), Note::Release(1, 7)]
+        ));
     }
 }

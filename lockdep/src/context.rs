@@ -131,6 +131,9 @@ pub fn atomic<R>(f: impl FnOnce() -> R) -> R {
             thread::with(|_, owner| owner.atomic -= 1);
         }
     }
+    if !config::validates() {
+        return f();
+    }
     let entered = thread::with_tracked(|_, owner| owner.atomic += 1);
     let _leave = entered.map(|()| Leave);
     f()

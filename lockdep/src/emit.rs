@@ -89,6 +89,9 @@ pub fn collect<R>(f: impl FnOnce() -> R) -> (R, Vec<Report>) {
             thread::with(|_, owner| owner.collectors.pop());
         }
     }
+    if !config::validates() {
+        return (f(), Vec::new());
+    }
     let opened = thread::with(|_, owner| owner.collectors.push(Vec::new())).is_some();
     let close = opened.then_some(Close);
     let result = f();

@@ -119,7 +119,9 @@
 //!
 //! Orders that were never taken; waits that are no locks (channels, joins)
 //! unless [`might_lock`] or [`might_sleep`] declares them; the order between
-//! lone locks that do not live at the same time (use a class). Inside a handler
+//! lone locks that do not live at the same time (use a class). A lock dropped
+//! while *another* thread holds it is seen if the hold is among that thread's 16
+//! oldest. Inside a handler
 //! or a subscriber, and in thread-local destructors that run after its own, a
 //! thread's acquisitions are not followed.
 //!

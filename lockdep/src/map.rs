@@ -36,7 +36,9 @@ pub struct LockMap {
     pub(crate) serial: AtomicU64,
     /// The serial of this lock's class; 0 until first acquired.
     pub(crate) class: AtomicU64,
-    /// How many holds of this lock were detached and not yet released.
+    /// How many holds of this lock were detached and not yet released. A hint
+    /// that is never too low: after a fork, the holds of the threads that are
+    /// gone are still counted.
     pub(crate) detached: AtomicU32,
 }
 

@@ -191,8 +191,11 @@ pub(crate) fn is_detached(map: &LockMap, token: &HeldLock) -> bool {
 /// is sent away on purpose.
 pub(crate) fn detach(map: &LockMap) {
     let serial = map.serial_now();
+    if serial == 0 {
+        return;
+    }
     thread::with_tracked(|block, owner| {
-        if let Some(at) = owner.held.find(|held| held.lock == serial && serial != 0) {
+        if let Some(at) = owner.held.find(|held| held.lock == serial) {
             block.mail().detached.push(owner.held.as_slice()[at]);
             take(at, block, owner);
             // Relaxed: only a count; who is sent the guard sees it.
@@ -262,13 +265,18 @@ fn forget_detached(lock: Serial) -> bool {
     found
 }
 
-/// The thread ends. Guards that may be on another thread are no bug; the others
-/// can never be released.
+/// The thread ends. Guards that may be on another thread are no bug. The others
+/// can be released only by thread-local variables that are dropped after the
+/// validator's own: the order of these drops is not specified.
 pub(crate) fn thread_exit() {
     let mut reports = Vec::new();
     thread::detach_block(|owner| {
         for held in owner.held.as_slice().iter().filter(|held| held.stays) {
-            let detail = format!("the thread ends and still holds {}", HeldInfo::from(held));
+            let detail = format!(
+                "the thread ends and still holds {}; unless a thread-local variable has the \
+                 guard and is dropped later, nobody can release it",
+                HeldInfo::from(held)
+            );
             let mut report = Report::new(ReportKind::HeldAtThreadExit, owner, held.site, detail);
             report.conflict = Some(HeldInfo::from(held));
             reports.push(report);

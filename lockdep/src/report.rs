@@ -28,7 +28,10 @@ pub enum ReportKind {
     HeldLockFreed,
     /// An assertion about held locks does not hold.
     AssertionFailed,
-    /// A thread ended while it held a lock whose guard cannot be elsewhere.
+    /// A thread ended while it held a lock whose guard cannot be elsewhere. A
+    /// guard in a thread-local variable is reported too when the validator's own
+    /// thread-local variable happens to be dropped first, although it is
+    /// released after that.
     HeldAtThreadExit,
 }
 

@@ -1,6 +1,6 @@
 //! Counts of the validator itself.
 
-use crate::{graph, thread};
+use crate::{block, graph, thread};
 
 /// How much the validator knows and what it did, process-wide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,9 @@ pub struct Stats {
     pub classes: usize,
     /// Pairs of classes with a dependency, in one direction.
     pub dependencies: usize,
+    /// The most threads that were followed at the same time; what is kept for
+    /// each is used again by later ones.
+    pub threads: usize,
     /// How often a validation took the graph's lock; in steady state, never.
     pub graph_lock_acquisitions: u64,
 }
@@ -33,6 +36,7 @@ pub fn stats() -> Stats {
         Stats {
             classes: graph.class_count(),
             dependencies: graph.edges,
+            threads: block::all().count(),
             graph_lock_acquisitions: graph.acquisitions,
         }
     })

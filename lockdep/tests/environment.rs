@@ -37,10 +37,15 @@ fn child() {
         "abort" => set_policy(Policy::Abort),
         _ => {}
     }
+    let (went_on, _) = lockdep::collect(|| lockdep::nested(1, || lockdep::atomic(|| 5)));
+    assert_eq!(went_on, 5);
+    assert!(lockdep::held().is_empty());
+    lockdep::detach(&Mutex::new(()));
     let went_on = invert();
+    let stats = lockdep::stats();
     println!(
-        "went on: {went_on}, dependencies: {}",
-        lockdep::stats().dependencies
+        "went on: {went_on}, dependencies: {}, threads: {}",
+        stats.dependencies, stats.threads
     );
 }
 
@@ -87,7 +92,13 @@ fn the_environment_wins_over_the_program() {
 #[test]
 fn off_validates_and_records_nothing() {
     let off = prints("panic", Some("off"));
-    assert!(off.contains("went on: true, dependencies: 0"), "{off}");
+    assert!(
+        off.contains("went on: true, dependencies: 0, threads: 0"),
+        "{off}"
+    );
     let on = prints("log", None);
-    assert!(on.contains("went on: true, dependencies: 2"), "{on}");
+    assert!(
+        on.contains("went on: true, dependencies: 2, threads: 1"),
+        "{on}"
+    );
 }

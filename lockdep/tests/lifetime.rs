@@ -83,6 +83,53 @@ fn a_lock_dropped_while_another_thread_holds_it_is_reported() {
 }
 
 #[test]
+fn a_lock_with_two_holds_of_which_one_was_released_elsewhere_is_held() {
+    let lock = Lock::instance();
+    let (send, receive) = std::sync::mpsc::channel();
+    let freed = &std::sync::Barrier::new(2);
+    let found = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (first, second) = (lock.read(), lock.read());
+            send.send((lock, [first, second])).unwrap();
+            // It does not look at its holds before the lock is dropped.
+            freed.wait();
+            freed.wait();
+        });
+        let mut found = Vec::new();
+        let (lock, [first, second]) = receive.recv().unwrap();
+        lock.unlock(first);
+        found.extend(kinds(|| drop(lock)));
+        freed.wait();
+        drop(second);
+        freed.wait();
+        found
+    });
+    assert_eq!(found, [HeldLockFreed]);
+}
+
+#[test]
+fn a_lock_of_which_all_holds_were_released_elsewhere_is_not_held() {
+    let lock = Lock::instance();
+    let (send, receive) = std::sync::mpsc::channel();
+    let freed = &std::sync::Barrier::new(2);
+    let found = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let holds = [lock.read(), lock.read()];
+            send.send((lock, holds)).unwrap();
+            freed.wait();
+        });
+        let (lock, holds) = receive.recv().unwrap();
+        for hold in holds {
+            lock.unlock(hold);
+        }
+        let found = kinds(|| drop(lock));
+        freed.wait();
+        found
+    });
+    assert_eq!(found, NONE);
+}
+
+#[test]
 fn a_lock_that_another_thread_has_released_may_be_dropped() {
     let lock = Lock::instance();
     let (send, receive) = std::sync::mpsc::channel();
