@@ -10,6 +10,7 @@
 //! has an edge to itself.
 
 use std::panic::Location;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -52,6 +53,11 @@ pub(crate) struct Node {
     pub(crate) origin: Origin,
     pub(crate) out: FxHashMap<NodeId, Edge>,
     inbound: FxHashSet<NodeId>,
+    /// The reported cycles through this node, canonical (one class: recursion).
+    /// Each is listed at all its nodes and goes with any of them.
+    reported: FxHashSet<Arc<[NodeKey]>>,
+    /// The places of reported waits inside a section of this class.
+    reported_waits: FxHashSet<&'static Location<'static>>,
 }
 
 #[derive(Debug)]
@@ -64,11 +70,8 @@ pub(crate) struct DependencyGraph {
     pub(crate) classes: Vec<(Serial, Origin)>,
     /// Creation sites by value: one line may have several `Location`s.
     sites: FxHashMap<(&'static str, u32, u32), Serial>,
-    /// What was reported, as canonical class cycles (one class: recursion).
-    pub(crate) reported: FxHashSet<Box<[NodeKey]>>,
-    /// Reported wait-context violations: the section's class, and the place of
-    /// the wait.
-    pub(crate) reported_waits: FxHashSet<(NodeKey, &'static Location<'static>)>,
+    /// The places of reported waits inside an `atomic` scope.
+    reported_scope_waits: FxHashSet<&'static Location<'static>>,
     pub(crate) scratch: Scratch,
     pub(crate) edges: usize,
     pub(crate) acquisitions: u64,
@@ -92,6 +95,21 @@ pub(crate) fn peek() -> GraphGuard {
     GRAPH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How many nodes there are, by the lower bits of their class.
+fn nodes_near(class: Serial) -> &'static AtomicU32 {
+    static NODES: [AtomicU32; 4096] = [const { AtomicU32::new(0) }; 4096];
+    &NODES[class as usize % NODES.len()]
+}
+
+/// Whether the graph may have a node of this class: a lock for which it has
+/// none, as most locks that are never nested, can be dropped without the graph's
+/// lock. The caller drops the class's only lock.
+pub(crate) fn may_know(class: Serial) -> bool {
+    // Relaxed: who drops a lock has exclusive access to it, so every acquisition
+    // that made a node of it happened before and is seen.
+    nodes_near(class).load(Ordering::Relaxed) != 0
+}
+
 impl DependencyGraph {
     pub(crate) const fn new() -> DependencyGraph {
         DependencyGraph {
@@ -100,8 +118,7 @@ impl DependencyGraph {
             index: FxHashMap::with_hasher(FxBuildHasher),
             classes: Vec::new(),
             sites: FxHashMap::with_hasher(FxBuildHasher),
-            reported: FxHashSet::with_hasher(FxBuildHasher),
-            reported_waits: FxHashSet::with_hasher(FxBuildHasher),
+            reported_scope_waits: FxHashSet::with_hasher(FxBuildHasher),
             scratch: Scratch::new(),
             edges: 0,
             acquisitions: 0,
@@ -161,7 +178,11 @@ impl DependencyGraph {
             origin,
             out: FxHashMap::default(),
             inbound: FxHashSet::default(),
+            reported: FxHashSet::default(),
+            reported_waits: FxHashSet::default(),
         };
+        // Relaxed: see `may_know`.
+        nodes_near(key.class).fetch_add(1, Ordering::Relaxed);
         let id = match self.free.pop() {
             Some(id) => id,
             None => {
@@ -199,13 +220,13 @@ impl DependencyGraph {
     /// Forgets the class of a lock that is gone: its nodes and their edges, and
     /// nothing else. No edges are drawn around it: an order that was only seen
     /// through this lock can no longer happen.
+    ///
+    /// Its serial never comes back, so neither do the cycles through it.
     pub(crate) fn remove_class(&mut self, class: Serial) {
-        let mut found = false;
         for subclass in 0..=crate::nested::MAX_SUBCLASS {
             let Some(id) = self.index.remove(&NodeKey { class, subclass }) else {
                 continue;
             };
-            found = true;
             let node = self.nodes[id as usize]
                 .take()
                 .expect("the index names nodes in use");
@@ -215,16 +236,56 @@ impl DependencyGraph {
             for from in &node.inbound {
                 self.node_mut(*from).out.remove(&id);
             }
+            for cycle in &node.reported {
+                for key in cycle.iter() {
+                    if let Some(other) = self.index.get(key).copied() {
+                        self.node_mut(other).reported.remove(cycle);
+                    }
+                }
+            }
             self.edges -= node.out.len() + node.inbound.len();
             self.free.push(id);
+            // Relaxed: see `may_know`.
+            nodes_near(class).fetch_sub(1, Ordering::Relaxed);
         }
-        if found {
-            // Its serial never comes back, so neither does its cycle.
-            self.reported
-                .retain(|cycle| cycle.iter().all(|node| node.class != class));
+    }
+
+    /// Whether this canonical cycle was reported.
+    pub(crate) fn is_reported(&self, cycle: &[NodeKey]) -> bool {
+        let first = cycle.first().and_then(|key| self.index.get(key));
+        first.is_some_and(|id| self.node(*id).reported.contains(cycle))
+    }
+
+    /// Notes that this canonical cycle, of nodes in use, is reported; `true`
+    /// the first time.
+    pub(crate) fn report(&mut self, cycle: &[NodeKey]) -> bool {
+        if self.is_reported(cycle) {
+            return false;
         }
-        self.reported_waits
-            .retain(|(section, _)| section.class != class);
+        let cycle: Arc<[NodeKey]> = Arc::from(cycle);
+        for key in cycle.iter() {
+            if let Some(id) = self.index.get(key).copied() {
+                self.node_mut(id).reported.insert(Arc::clone(&cycle));
+            }
+        }
+        true
+    }
+
+    /// Notes that a wait at `site` inside a section (`None`: an `atomic` scope)
+    /// is reported; `true` the first time.
+    pub(crate) fn report_wait(
+        &mut self,
+        section: Option<(NodeKey, Origin)>,
+        site: &'static Location<'static>,
+    ) -> bool {
+        let reported = match section {
+            None => &mut self.reported_scope_waits,
+            Some((key, origin)) => {
+                let id = self.node_of(key, origin);
+                &mut self.node_mut(id).reported_waits
+            }
+        };
+        reported.insert(site)
     }
 }
 
@@ -270,5 +331,21 @@ mod tests {
         );
         assert_eq!(d, b);
         assert!(graph.node(d).out.is_empty() && graph.node(d).inbound.is_empty());
+    }
+
+    #[test]
+    fn a_reported_cycle_is_known_until_one_of_its_classes_goes() {
+        let mut graph = DependencyGraph::new();
+        let [a, b, c] = [1, 2, 3].map(|class| NodeKey { class, subclass: 0 });
+        let ids = [a, b, c].map(|key| graph.node_of(key, Origin::Instance));
+        assert!(graph.report(&[a, b]));
+        assert!(!graph.report(&[a, b]));
+        assert!(graph.report(&[a, c]) && graph.report(&[a]));
+        assert!(graph.is_reported(&[a, c]) && !graph.is_reported(&[b, c]));
+        graph.remove_class(b.class);
+        let left = graph.node(ids[0]).reported.len();
+        assert_eq!(left, 2, "the cycles without it stay");
+        graph.remove_class(a.class);
+        assert!(graph.node(ids[2]).reported.is_empty());
     }
 }

@@ -236,7 +236,7 @@ pub(crate) fn destroy(map: &mut LockMap) {
             reports.push(Report::new(ReportKind::HeldLockFreed, owner, site, detail));
         }
     });
-    if matches!(map.origin, Origin::Instance) {
+    if matches!(map.origin, Origin::Instance) && graph::may_know(serial) {
         thread::untracked(|| graph::lock().remove_class(serial));
     }
     emit::deliver(reports, Unwind::Never);

@@ -121,13 +121,13 @@ impl DependencyGraph {
             let mut cycle = reduce(walk);
             let made_by_edge = cycle.contains(&edge)
                 && is_simple(&cycle)
-                && !self.reported.contains(&self.canonical(&cycle))
+                && !self.is_reported(&self.canonical(&cycle))
                 && !self.possible_without(&cycle, edges);
             if !made_by_edge && let Some(longer) = self.simple_cycle(edges, edge) {
                 cycle = longer;
             }
             let canonical = self.canonical(&cycle);
-            if self.reported.insert(canonical) {
+            if self.report(&canonical) {
                 found.push(cycle);
             }
         }
@@ -208,7 +208,7 @@ impl DependencyGraph {
         let (first, last) = (path[0], path[path.len() - 1]);
         if last.to == first.from {
             return last.label.request().blocked_by(first.label.hold())
-                && !self.reported.contains(&self.canonical(path))
+                && !self.is_reported(&self.canonical(path))
                 && !self.possible_without(path, new);
         }
         if path.len() >= LONGEST {

@@ -7,7 +7,7 @@ use crate::{block, graph, thread};
 #[non_exhaustive]
 pub struct Stats {
     /// Classes in use: those by key and by site that were ever acquired, and
-    /// lone locks that have a dependency.
+    /// lone locks that have a dependency or were reported.
     pub classes: usize,
     /// Pairs of classes with a dependency, in one direction.
     pub dependencies: usize,

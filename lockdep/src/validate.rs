@@ -161,7 +161,11 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
     let Some(held) = wanted.others(owner).filter(blocks).max_by_key(worst) else {
         return;
     };
-    let first = graph::lock().reported.insert(Box::new([wanted.node]));
+    let first = {
+        let mut graph = graph::lock();
+        graph.node_of(wanted.node, wanted.origin);
+        graph.report(&[wanted.node])
+    };
     if !first && !certain(held, wanted) {
         return;
     }
@@ -221,13 +225,8 @@ pub(crate) fn too_long(
     what: &str,
     site: &'static Location<'static>,
 ) -> Option<Report> {
-    /// Stands for the `atomic` scope; no class has serial 0.
-    const SCOPE: NodeKey = NodeKey {
-        class: 0,
-        subclass: 0,
-    };
-    let node = section.map_or(SCOPE, |held| held.node);
-    if !graph::lock().reported_waits.insert((node, site)) {
+    let class = section.map(|held| (held.node, held.origin));
+    if !graph::lock().report_wait(class, site) {
         return None;
     }
     let (inside, inner) = match &section {

@@ -4,7 +4,8 @@
 mod support;
 
 use lockdep::LockClassKey;
-use support::{Lock, nest};
+use lockdep::ReportKind::RecursiveLocking;
+use support::{Lock, kinds, nest};
 
 #[test]
 fn known_situations_take_no_graph_lock_and_gone_locks_leave_nothing() {
@@ -26,6 +27,25 @@ fn known_situations_take_no_graph_lock_and_gone_locks_leave_nothing() {
         nest(&[&Lock::of(&OUTER), &Lock::of(&INNER)]);
     }
     assert_eq!(lockdep::stats(), before);
+
+    // A lone lock that was never nested goes without the graph lock. (Its serial
+    // may share a bucket with one of the few classes that are known.)
+    let before = lockdep::stats();
+    for _ in 0..10_000 {
+        nest(&[&Lock::instance()]);
+    }
+    let taken = lockdep::stats().graph_lock_acquisitions - before.graph_lock_acquisitions;
+    assert!(taken < 100, "{taken} of 10,000 drops took the graph lock");
+
+    // One that was reported leaves nothing either.
+    let before = lockdep::stats();
+    for _ in 0..1_000 {
+        let alone = Lock::instance();
+        let found = kinds(|| nest(&[&alone, &alone]));
+        assert_eq!(found, [RecursiveLocking]);
+        assert_eq!(lockdep::stats().classes, before.classes + 1);
+    }
+    assert_eq!(lockdep::stats().classes, before.classes);
 
     // Lone locks come and go with their dependencies.
     for _ in 0..10_000 {
