@@ -3,8 +3,10 @@
 //!
 //! Without the feature a `LockClassKey` is empty and everything here is parking_lot's.
 
-use zslock::RawZsLock;
+use std::any::Any;
+
 use zslock::lockdep::LockClassKey;
+use zslock::{RawGatedZsLock, RawZsLock};
 
 /// The lock class of all zspages of all pools. Its writers only ever try, so a reader of one zspage
 /// may wait to read another.
@@ -38,6 +40,17 @@ fn raw_mutex(key: &'static LockClassKey) -> RawPoolMutex {
 /// The lock of a zspage, unless the builder is given another.
 pub(crate) fn zspage_lock() -> RawZsLock {
     RawZsLock::with_class(&ZSPAGE)
+}
+
+/// Takes this thread's hold of a zspage lock off what lockdep thinks it holds. Any `L` may be the lock,
+/// but only zslock's are known to have a class.
+pub(crate) fn detach<L: 'static>(lock: &L) {
+    let lock: &dyn Any = lock;
+    if let Some(lock) = lock.downcast_ref::<RawZsLock>() {
+        zslock::lockdep::detach(lock);
+    } else if let Some(lock) = lock.downcast_ref::<RawGatedZsLock>() {
+        zslock::lockdep::detach(lock);
+    }
 }
 
 /// The lock of a size class.

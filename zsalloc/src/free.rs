@@ -1,5 +1,7 @@
 //! Freeing and replacing an object.
 
+use std::ptr::NonNull;
+
 use lock_api::RawRwLock;
 
 use crate::alloc::HANDLE_BATCH;
@@ -7,8 +9,12 @@ use crate::backend::PageSource;
 use crate::error::{AllocError, HandleError};
 use crate::handle::Handle;
 use crate::handle_table::Entry;
-use crate::pool::Pool;
-use crate::reclaim;
+use crate::pool::{ClassGuard, Pool};
+use crate::reclaim::{self, Pin};
+use crate::zspage::Zspage;
+
+/// How many objects `free_many` sorts by class at a time.
+const FREE_BATCH: usize = 512;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Frees an object. If it was the last of its zspage, the pages go back to their source, unless
@@ -42,6 +48,39 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             }
             Err(error) => Err((handle, error)),
         }
+    }
+
+    /// Frees many objects, locking each class once for several hundred of them. Waits as
+    /// [`free`](Self::free) does.
+    ///
+    /// ```
+    /// let pool = zsalloc::Pool::new();
+    /// let handles: Vec<_> = (1..=1000).map(|len| pool.alloc(len)).collect::<Result<_, _>>()?;
+    /// pool.free_many(handles);
+    /// assert_eq!(pool.resident_pages(), 0);
+    /// # Ok::<(), zsalloc::AllocError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a handle is of another pool. Objects before it are freed; its own and those after it are
+    /// leaked.
+    #[track_caller]
+    pub fn free_many(&self, handles: impl IntoIterator<Item = Handle>) {
+        let mut batch = Vec::with_capacity(FREE_BATCH);
+        for handle in handles {
+            let index = self.check(&handle);
+            batch.extend(index);
+            if index.is_err() || batch.len() == FREE_BATCH {
+                // SAFETY: the handles are live and ended here.
+                unsafe { self.free_batch(&mut batch) };
+            }
+            if let Err(error) = index {
+                panic!("{error}");
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.free_batch(&mut batch) };
     }
 
     /// Appends an object to `target` and frees it.
@@ -101,27 +140,74 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     unsafe fn free_index(&self, index: u32) {
         let pin = reclaim::pin();
-        let cell = self.handles.cell(index, &pin);
-        // The object may be moving, but moves keep its length, and the length gives the class.
-        let class = self.table.index_of(cell.load().len());
-        let mut class = self.lock_class(class);
-        // Now it cannot move.
-        let entry = cell.load();
-        let zspage = self
-            .header(entry.zspage(), &pin)
-            .expect("a zspage with an object is not retired");
-        let emptied = class.put_slot(zspage, entry.slot());
-        let retired = emptied.then(|| class.remove(zspage));
-        class.spare_handles.push(index);
-        if class.spare_handles.len() > 2 * HANDLE_BATCH {
-            self.handles
-                .release(class.spare_handles.drain(..HANDLE_BATCH), &pin);
-        }
+        let mut class = self.lock_class(self.class_of_object(index, &pin));
+        // SAFETY: the caller's promise, and the class is the object's.
+        let retired = unsafe { self.free_locked(&mut class, index, &pin) };
         drop(class);
         if let Some(header) = retired {
             // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
             // only with the class locked, so nobody holds it.
             unsafe { self.retire_zspage(header, &pin) };
         }
+    }
+
+    /// Frees the objects of many handles, locking each class once, and leaves the list empty.
+    ///
+    /// # Safety
+    ///
+    /// As for `free_index`, for each of them.
+    #[track_caller]
+    unsafe fn free_batch(&self, indices: &mut Vec<u32>) {
+        let pin = reclaim::pin();
+        let with_class = |index| (self.class_of_object(index, &pin), index);
+        let mut batch: Vec<_> = indices.drain(..).map(with_class).collect();
+        batch.sort_unstable();
+        for objects in batch.chunk_by(|one, next| one.0 == next.0) {
+            let mut class = self.lock_class(objects[0].0);
+            let retired: Vec<_> = objects
+                .iter()
+                // SAFETY: the caller's promise, and the class is the object's.
+                .filter_map(|&(_, index)| unsafe { self.free_locked(&mut class, index, &pin) })
+                .collect();
+            drop(class);
+            for header in retired {
+                // SAFETY: as in `free_index`.
+                unsafe { self.retire_zspage(header, &pin) };
+            }
+        }
+    }
+
+    /// The class of a live object. It may be moving, but moves keep its length, and the length gives
+    /// the class.
+    fn class_of_object(&self, index: u32, pin: &Pin) -> usize {
+        let entry = self.handles.cell(index, pin).load();
+        self.table.index_of(entry.len())
+    }
+
+    /// Frees an object of the locked class. Returns its zspage if that is now empty: removed from the
+    /// class, to be retired without it.
+    ///
+    /// # Safety
+    ///
+    /// As for `free_index`; `class` is the object's.
+    unsafe fn free_locked(
+        &self,
+        class: &mut ClassGuard<'_, L>,
+        index: u32,
+        pin: &Pin,
+    ) -> Option<NonNull<Zspage<L>>> {
+        // With the class locked it cannot move.
+        let entry = self.handles.cell(index, pin).load();
+        let zspage = self
+            .header(entry.zspage(), pin)
+            .expect("a zspage with an object is not retired");
+        let emptied = class.put_slot(zspage, entry.slot());
+        let retired = emptied.then(|| class.remove(zspage));
+        class.spare_handles.push(index);
+        if class.spare_handles.len() > 2 * HANDLE_BATCH {
+            self.handles
+                .release(class.spare_handles.drain(..HANDLE_BATCH), pin);
+        }
+        retired
     }
 }

@@ -20,10 +20,10 @@ use crate::zspage::ReadHold;
 /// Other objects may be inserted, freed, read and written meanwhile.
 #[must_use = "the object is unmapped when the map is dropped"]
 pub struct Mapped<'a, L: RawRwLock, S: PageSource> {
-    bytes: NonNull<u8>,
-    len: usize,
+    pub(crate) bytes: NonNull<u8>,
+    pub(crate) len: usize,
     // Dropped last of what matters: after it the bytes may move.
-    hold: ReadHold<L>,
+    pub(crate) hold: ReadHold<L>,
     pool: &'a Pool<L, S>,
 }
 
@@ -167,10 +167,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// # Safety
     ///
-    /// `index` is of a live handle of this pool that stays borrowed for 'a.
+    /// `index` is of a live handle of this pool that stays borrowed as long as the hold lives.
     #[track_caller]
     #[inline]
-    unsafe fn map<'a>(&'a self, index: u32) -> Mapped<'a, L, S> {
+    pub(crate) unsafe fn map<'a>(&'a self, index: u32) -> Mapped<'a, L, S> {
         // Keeps the header alive between finding it and holding it.
         let pin = reclaim::pin();
         let cell = self.handles.cell(index, &pin);

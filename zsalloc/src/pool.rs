@@ -11,7 +11,7 @@ use zslock::RawZsLock;
 use crate::backend::{Mmap, PageSource};
 use crate::chain::{ClassTable, Run};
 use crate::class::Class;
-use crate::class_lock::{PoolMutex, RawPoolMutex, ZSPAGE_TABLE, class_mutex};
+use crate::class_lock::{self, PoolMutex, RawPoolMutex, ZSPAGE_TABLE, class_mutex};
 use crate::config::PoolBuilder;
 use crate::error::{BuildError, HandleError};
 use crate::handle::Handle;
@@ -75,6 +75,8 @@ pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     pub(crate) counters: Counters,
     pub(crate) prepare_exclusive: Option<fn(&[&L])>,
     new_lock: fn() -> L,
+    /// Tells lockdep that this thread's hold of a lock may end on another.
+    pub(crate) detach: fn(&L),
     next_serial: AtomicU32,
 }
 
@@ -133,6 +135,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             counters: Counters::default(),
             prepare_exclusive: config.prepare_exclusive,
             new_lock: config.new_lock,
+            detach: class_lock::detach,
             next_serial: AtomicU32::new(0),
         })
     }

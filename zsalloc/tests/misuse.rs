@@ -1,5 +1,7 @@
 //! What types cannot rule out is an error or a panic with a clear message, and changes nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use zsalloc::{AllocError, BuildError, ClassPolicy, Handle, HandleError, Pool};
 
 #[test]
@@ -47,7 +49,7 @@ fn a_handle_of_another_pool_panics_with_a_clear_message() {
     for misuse in misuses {
         let handle = one.insert(b"one").unwrap();
         let misuse = std::panic::AssertUnwindSafe(|| misuse(&two, handle));
-        let payload = std::panic::catch_unwind(misuse).unwrap_err();
+        let payload = catch_unwind(misuse).unwrap_err();
         let message = payload.downcast_ref::<String>().unwrap();
         assert!(message.contains("the handle belongs to pool"), "{message}");
     }
@@ -103,4 +105,19 @@ fn copying_to_a_short_target_panics() {
     let pool = Pool::new();
     let handle = pool.insert(b"abc").unwrap();
     pool.copy_to(&handle, &mut [0; 2]);
+}
+
+#[test]
+fn freeing_many_ends_at_a_handle_of_another_pool() {
+    let (pool, other) = (Pool::new(), Pool::new());
+    let foreign = other.insert(b"foreign").unwrap();
+    let handles = [
+        pool.insert(b"a").unwrap(),
+        foreign,
+        pool.insert(b"b").unwrap(),
+    ];
+    let result = catch_unwind(AssertUnwindSafe(|| pool.free_many(handles)));
+    assert!(result.is_err());
+    // The first is freed; the other two are leaked.
+    assert_eq!((pool.stats().objects, other.stats().objects), (1, 1));
 }

@@ -85,6 +85,24 @@ fn retained_pages_serve_again_and_go_back_with_trim() {
 }
 
 #[test]
+fn many_are_freed_at_once_whatever_their_classes() {
+    let pool = Pool::new();
+    let handles: Vec<_> = (0..3000)
+        .map(|i| pool.insert(&object(1 + i * 7 % 4096, i as u64)).unwrap())
+        .collect();
+    let (kept, freed): (Vec<_>, Vec<_>) = handles
+        .into_iter()
+        .enumerate()
+        .partition(|(i, _)| i % 10 == 0);
+    pool.free_many(freed.into_iter().map(|(_, handle)| handle));
+    assert_eq!(pool.stats().objects, kept.len());
+    assert!(kept.iter().all(|(_, handle)| is_intact(&pool.read(handle))));
+    pool.free_many(kept.into_iter().map(|(_, handle)| handle));
+    pool.free_many([]);
+    assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
+}
+
+#[test]
 fn alloc_never_shows_bytes_of_earlier_objects() {
     // With retained pages, so that slots and whole runs are used again as they were left.
     let pool = Pool::builder().retain_pages(64).build().unwrap();
