@@ -164,6 +164,7 @@ pub fn held() -> Vec<HeldInfo> {
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// use lockdep::{Mutex, assert_held, assert_not_held};
 ///
 /// let lock = Mutex::new(1);
@@ -171,6 +172,7 @@ pub fn held() -> Vec<HeldInfo> {
 /// let guard = lock.lock();
 /// assert_held!(lock);
 /// # drop(guard);
+/// # }
 /// ```
 #[macro_export]
 macro_rules! assert_held {
@@ -184,12 +186,14 @@ macro_rules! assert_held {
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// use lockdep::{RwLock, assert_held_exclusive};
 ///
 /// let lock = RwLock::new(1);
 /// let guard = lock.write();
 /// assert_held_exclusive!(lock);
 /// # drop(guard);
+/// # }
 /// ```
 #[macro_export]
 macro_rules! assert_held_exclusive {
@@ -203,9 +207,11 @@ macro_rules! assert_held_exclusive {
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// use lockdep::{Mutex, assert_not_held};
 ///
 /// assert_not_held!(Mutex::new(1));
+/// # }
 /// ```
 #[macro_export]
 macro_rules! assert_not_held {

@@ -10,7 +10,8 @@ use crate::thread;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Graph {
-    /// The names of the classes in use (with `/n` for subclass n).
+    /// The names of the classes in use (with `/n` for subclass n), all different:
+    /// of two classes with one name the second is `name#2`.
     pub classes: Vec<String>,
     /// What was seen: one entry for each pair of classes and each combination
     /// of how the earlier lock was held and what could block the later one.
@@ -43,12 +44,13 @@ impl Graph {
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph lockdep {\n");
         for class in &self.classes {
-            let _ = writeln!(dot, "  {};", quoted(class));
+            let _ = writeln!(dot, "  {};", dot_string(class));
         }
         for edge in &self.dependencies {
             let label = format!("{} -> {}", edge.held_mode, edge.wanted_mode);
-            let (held, wanted) = (quoted(&edge.held), quoted(&edge.wanted));
-            let _ = writeln!(dot, "  {held} -> {wanted} [label={}];", quoted(&label));
+            let (held, wanted) = (dot_string(&edge.held), dot_string(&edge.wanted));
+            let label = dot_string(&label);
+            let _ = writeln!(dot, "  {held} -> {wanted} [label={label}];");
         }
         dot.push_str("}\n");
         dot
@@ -57,7 +59,11 @@ impl Graph {
     /// As JSON: `{"classes": [..], "dependencies": [{..}, ..]}`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let classes: Vec<_> = self.classes.iter().map(|class| quoted(class)).collect();
+        let classes: Vec<_> = self
+            .classes
+            .iter()
+            .map(|class| json_string(class))
+            .collect();
         let dependencies = self.dependencies.iter().map(|edge| {
             let text = [
                 ("held", edge.held.clone()),
@@ -68,7 +74,7 @@ impl Graph {
                 ("wanted_at", edge.wanted_at.to_string()),
                 ("thread", edge.thread.clone()),
             ];
-            let fields = text.map(|(name, value)| format!("\"{name}\": {}", quoted(&value)));
+            let fields = text.map(|(name, value)| format!("\"{name}\": {}", json_string(&value)));
             let flags = format!("\"upgrade\": {}, \"timed\": {}", edge.upgrade, edge.timed);
             format!("    {{{}, {flags}}}", fields.join(", "))
         });
@@ -81,8 +87,23 @@ impl Graph {
     }
 }
 
-/// A string in double quotes, as both JSON and DOT read it.
-fn quoted(text: &str) -> String {
+/// A string as DOT reads it: only the quote needs an escape; a backslash begins
+/// one of its own, so it is doubled; control characters become spaces.
+fn dot_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push(' '),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A string as JSON reads it.
+fn json_string(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {
@@ -99,10 +120,12 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{dot_string, json_string};
 
     #[test]
     fn names_cannot_break_out_of_their_quotes() {
-        assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\u000ad""#);
+        let name = "a\"b\\c\nd";
+        assert_eq!(json_string(name), r#""a\"b\\c\u000ad""#);
+        assert_eq!(dot_string(name), r#""a\"b\\c d""#);
     }
 }

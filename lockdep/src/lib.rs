@@ -8,6 +8,7 @@
 //! without the deadlock:
 //!
 //! ```
+//! # #[cfg(feature = "parking_lot")] {
 //! use lockdep::{Mutex, ReportKind, collect};
 //!
 //! let (accounts, journal) = (Mutex::new(100), Mutex::new(Vec::new()));
@@ -29,6 +30,7 @@
 //! assert_eq!(reports.len(), 1);
 //! assert_eq!(reports[0].kind(), ReportKind::CircularDependency);
 //! println!("{}", reports[0]);
+//! # }
 //! ```
 //!
 //! prints, with the places in the source:

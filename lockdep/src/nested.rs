@@ -34,6 +34,7 @@ impl Nesting {
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// use lockdep::{LockClassKey, Mutex, Tracked, nested};
 /// use lock_api::RawMutex as _;
 ///
@@ -44,6 +45,7 @@ impl Nesting {
 /// let outer = parent.lock();
 /// let inner = nested(1, || child.lock());
 /// assert_eq!(*outer + *inner, 3);
+/// # }
 /// ```
 pub fn nested<R>(subclass: u8, f: impl FnOnce() -> R) -> R {
     /// Ends the scope. An acquisition that took its subclass was also the first

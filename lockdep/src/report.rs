@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use crate::block::Owner;
 use crate::class::{ClassName, NodeKey, Origin};
 use crate::dot::Graph;
@@ -255,29 +257,42 @@ impl DependencyGraph {
         self.classes.len() + self.other_nodes().count()
     }
 
-    /// The names of the classes in use.
-    fn class_names(&self) -> Vec<String> {
+    /// The classes in use, each with a name that no other has.
+    fn labels(&self) -> Vec<(NodeKey, String)> {
         let registered = self.classes.iter().map(|&(class, origin)| {
             let node = NodeKey { class, subclass: 0 };
-            class_name(origin, node)
+            (node, class_name(origin, node))
         });
-        registered
-            .chain(self.other_nodes().map(Node::name))
-            .collect()
+        let others = self.other_nodes().map(|node| (node.key, node.name()));
+        let mut used = FxHashSet::default();
+        let distinct = |(key, name): (NodeKey, String)| {
+            let numbered = (2..).map(|number| format!("{name}#{number}"));
+            let mut names = std::iter::once(name.clone()).chain(numbered);
+            let label = names.find(|name| used.insert(name.clone()));
+            (key, label.unwrap_or(name))
+        };
+        registered.chain(others).map(distinct).collect()
     }
 
     /// Everything, as data.
     pub(crate) fn snapshot(&self) -> Graph {
+        let labels = self.labels();
+        let by_key: FxHashMap<_, _> = labels.iter().map(|(key, label)| (*key, label)).collect();
+        let label = |node: &Node| {
+            by_key
+                .get(&node.key)
+                .map_or_else(|| node.name(), |l| (*l).clone())
+        };
         let mut dependencies = Vec::new();
         for node in self.nodes() {
             for (to, edge) in &node.out {
-                let to = self.node(*to).name();
+                let to = label(self.node(*to));
                 let seen = edge.seen.iter();
-                dependencies.extend(seen.map(|(_, p)| p.describe(node.name(), to.clone())));
+                dependencies.extend(seen.map(|(_, p)| p.describe(label(node), to.clone())));
             }
         }
         Graph {
-            classes: self.class_names(),
+            classes: labels.into_iter().map(|(_, label)| label).collect(),
             dependencies,
         }
     }

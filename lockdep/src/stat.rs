@@ -23,11 +23,13 @@ pub struct Stats {
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// let lock = lockdep::Mutex::new(1);
 /// drop(lock.lock());
 /// let before = lockdep::stats().graph_lock_acquisitions;
 /// drop(lock.lock());
 /// assert_eq!(lockdep::stats().graph_lock_acquisitions, before);
+/// # }
 /// ```
 #[must_use]
 pub fn stats() -> Stats {

@@ -84,11 +84,15 @@ impl LockKind for RecursiveReaders {
 ///
 /// Where `lock_api` "bumps" a lock or runs a closure unlocked, taking the lock
 /// again is an acquisition like any other; if it is reported under
-/// [`Policy::Panic`](crate::Policy::Panic), `lock_api` aborts.
+/// [`Policy::Panic`](crate::Policy::Panic), `lock_api` aborts. `lock_api` tells it
+/// neither the caller's place nor the guard: reports name a line of `lock_api`,
+/// and the lock is taken again in subclass 0. Where subclasses matter, unlock and
+/// lock instead.
 ///
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// use lock_api::{RawMutex as _, RwLock};
 /// use lockdep::{LockClassKey, Tracked};
 ///
@@ -97,6 +101,7 @@ impl LockKind for RecursiveReaders {
 ///     lock_api::Mutex::from_raw(Tracked::with_class(parking_lot::RawMutex::INIT, &TABLE), 7);
 ///
 /// assert_eq!(*LOCK.lock(), 7);
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Tracked<R, K: LockKind = Queued> {

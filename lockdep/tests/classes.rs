@@ -191,3 +191,20 @@ fn a_reported_attempt_gives_the_subclass_back() {
     node.unlock(second);
     node.unlock(first);
 }
+
+#[test]
+fn classes_of_one_name_are_told_apart_in_the_graph() {
+    static ONE: LockClassKey = LockClassKey::new("same name");
+    static TWO: LockClassKey = LockClassKey::new("same name");
+    nest(&[&Lock::of(&ONE), &Lock::of(&TWO)]);
+    let graph = lockdep::graph();
+    let edges = graph
+        .dependencies
+        .iter()
+        .map(|edge| (edge.held.as_str(), edge.wanted.as_str()));
+    let edges: Vec<_> = edges
+        .filter(|(held, _)| held.starts_with("same name"))
+        .collect();
+    assert_eq!(edges, [("same name", "same name#2")]);
+    assert!(graph.classes.iter().any(|class| class == "same name#2"));
+}

@@ -22,6 +22,7 @@ use crate::{acquire, context, release};
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "parking_lot")] {
 /// use lockdep::{Condvar, Mutex};
 ///
 /// let (ready, changed) = (Mutex::new(false), Condvar::new());
@@ -35,6 +36,7 @@ use crate::{acquire, context, release};
 ///         changed.wait(&mut ready);
 ///     }
 /// });
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct TrackedCondvar<C, K: LockKind = Queued> {
