@@ -170,3 +170,8 @@ pub use crate::report::{ClassCompaction, CompactReport};
 pub use crate::size_class::SizeClass;
 pub use crate::stats::{ClassStats, PoolStats};
 pub use crate::zspage::{ZspageId, ZspageInfo};
+
+/// The README's code, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
