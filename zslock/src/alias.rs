@@ -48,6 +48,9 @@ pub type MappedZsLockWriteGuard<'a, T> = lock_api::MappedRwLockWriteGuard<'a, Ra
 /// parked before the next writer (phase-fair), so both sides wait a bounded number of sections. Write sections may sleep.
 /// (Without the feature `std` nobody parks, and there is no such bound.) The price: nested reads on one thread may deadlock with a waiting writer, as in parking_lot.
 ///
+/// `upgrade` while the same thread also holds a read guard deadlocks. `read` panics if 2<sup>25</sup> - 1 read guards exist
+/// already; above half of that number writers no longer close the gate.
+///
 /// # Examples
 ///
 /// ```

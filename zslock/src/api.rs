@@ -272,7 +272,9 @@ unsafe impl<const GATED: bool> RawRwLockUpgradeDowngrade for RawPolicyLock<GATED
     unsafe fn downgrade_upgradable(&self, guard: UpgradableToken) -> ReadToken {
         let mut held = guard.0;
         if !self.upgradable_to_read() {
+            // The validator first: once the access is given up, the lock may be gone.
             self.dep.release(held);
+            self.refuse_downgrade();
             too_many_readers();
         }
         self.dep.set_mode(&mut held, Self::READ);

@@ -1,4 +1,4 @@
-//! Where lockdep meets the lock. This is the only file that mentions the feature `debug-lockdep`.
+//! Where lockdep meets the lock. Only this file looks at the feature `debug-lockdep`; below it are the two ways it can go.
 //!
 //! With the feature each lock carries a [`DepMap`] that tells the validator of every acquisition, and each guard carries
 //! the token that it answered with. Without it the same names are empty types and empty inline functions, so the code

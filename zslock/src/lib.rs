@@ -25,11 +25,14 @@
 //!    nested `read()` cannot deadlock, and a new reader never waits for an old one.
 //! 2. A write section is short and does not sleep. The write guard is not `Send`.
 //! 3. `try_write`, `try_read` and `try_upgrade` never wait, never spin, and store nothing when they fail.
-//! 4. A reader may sleep, await or be preempted while it holds the lock; its guard is `Send` and may be released elsewhere.
+//! 4. A reader may sleep, await or be preempted while it holds the lock; its guard is `Send` and may be
+//!    released elsewhere. So are upgradable guards, and Arc and mapped guards of both.
 //! 5. A thread that waits spins for a short bounded time and then parks.
 //! 6. The lock is 4 bytes; `ZsLock<u32>` is 8. Waiting threads are kept in parking_lot_core's table.
 //! 7. More than 2<sup>25</sup> - 1 read guards of one lock at a time are a panic, before the word is corrupted. A panic
-//!    while a guard is held releases it; there is no poisoning. A zero or past timeout tries once.
+//!    while a guard is held releases it; there is no poisoning. (lock_api's `bump` and `unlocked` abort if taking the lock again
+//!    panics.) A zero or past timeout tries once, a `Duration` beyond `Instant` waits for ever, and a waiter that was woken
+//!    tries once more before it reports a time-out.
 //! 8. When threads wait, an unlock may touch the word *after* the step that releases it. Memory that is freed as soon
 //!    as its lock is free must therefore be protected (zsalloc pins a crossbeam epoch around the unlock). A lock behind a
 //!    reference or an `Arc` that the guard borrows is always safe.
@@ -88,6 +91,9 @@ pub use lock_api;
 #[cfg(zslock_loom)]
 #[doc(hidden)]
 pub use mutation::{Mutants, mutants};
+#[cfg(zslock_loom)]
+#[doc(hidden)]
+pub use park::is_anyone_parked;
 pub use raw::{RawGatedZsLock, RawPolicyLock, RawZsLock};
 
 /// The code of the registry's page is run with the documentation tests.

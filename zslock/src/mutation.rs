@@ -2,8 +2,8 @@
 //! `--cfg zslock_loom`.
 //!
 //! `ZSLOCK_MUTANT` names what is broken: a site of [`order`](crate::order), whose ordering becomes `Relaxed`, or one of
-//! [`PROTOCOL`]. The lock's own code knows nothing of this: orderings are resolved here, and the protocol mutants live in
-//! this atomic and in the parker's twin.
+//! [`PROTOCOL`]. Orderings are resolved here; most protocol mutants live in this atomic and in the parker's twin, two in
+//! `slow/wake.rs`.
 
 use std::sync::OnceLock;
 
@@ -31,6 +31,8 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "park validation omitted",
     "parked bit not set",
     "swap for sub",
+    "hand-over omitted",
+    "grant omitted",
 ];
 
 /// The control: makes the lock stronger, so no model may notice.

@@ -2,7 +2,8 @@
 //!
 //! The lock has one atomic word, and every modification of it is a read-modify-write. So all that follow an unlock in the
 //! word's modification order belong to the release sequence that the unlock heads, and an acquire that reads *any* later
-//! value synchronises with *every* earlier unlock. "Pairs with" names the nearest.
+//! value synchronises with *every* earlier unlock. "Pairs with" names the nearest; wherever it says [`WRITE_UNLOCK`], the gated
+//! policy has [`GATED_UNLOCK`], [`GATED_END`] and [`GATED_GRANT`].
 //!
 //! `ci/mutants.sh` weakens each site in turn to `Relaxed` and demands that a loom model fails.
 
@@ -80,8 +81,8 @@ sites! {
     GATED_UNLOCK = Release;
     /// The end of a gated write, or of a claim, with no reader parked. Release: as [`WRITE_UNLOCK`].
     GATED_END = Release;
-    /// The end of a gated write that grants the lock to the parked readers. Release: pairs with [`READ`] and [`TRY_READ`] of
-    /// other readers. (Those that were granted are ordered by their wake-up.)
+    /// The end of a gated write that grants the lock to the parked readers. Release: as [`WRITE_UNLOCK`].
+    /// (The readers that were granted are ordered by their wake-up.)
     GATED_GRANT = Release;
     /// Downgrade of a plain write. Release: as [`WRITE_UNLOCK`].
     DOWNGRADE = Release;

@@ -65,4 +65,6 @@ use spinning as imp;
 #[cfg(all(feature = "std", not(zslock_loom)))]
 use table as imp;
 
+#[cfg(zslock_loom)]
+pub use imp::is_anyone_parked;
 pub(crate) use imp::{Deadline, park, unpark_all, unpark_one};

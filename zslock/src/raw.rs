@@ -1,12 +1,6 @@
-//! The lock itself: its contract, and the paths that nobody waits on.
+//! The lock itself: the paths that nobody waits on.
 //!
-//! # The contract of [`RawZsLock`]
-//!
-//! 1. A reader waits only for a writer that *holds* the lock, never for one that waits. Nested reads cannot deadlock.
-//! 2. A write section is short and does not sleep. Its guard is not `Send`.
-//! 3. A failing `try_*` only looks: it never waits, spins or stores.
-//! 4. A reader may sleep, and may be released on another thread.
-//! 5. Waiting is a short spin and then a park; the lock is one 32-bit word, whose layout [`state`](crate::state) tells.
+//! The contract is in the crate's documentation, the layout of the word in [`docs::word`](crate::docs::word).
 //!
 //! Methods here know nothing of lock_api or lockdep; [`api`](crate::api) joins the three.
 
@@ -96,7 +90,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     /// Whether the reader that left this word behind has to look who waits.
     pub(crate) const fn was_last_reader(word: u32) -> bool {
-        // No reader left and some flag set. Below a plain writer no reader leaves, so there S and W are clear; a
+        // No reader left and some flag set (U alone is one too many, but cheap to tell apart later). Below a plain writer no reader leaves, so there S and W are clear; a
         // gated writer with a claim has them set and is the one to wake.
         let flags = if GATED { word & !WRITE } else { word };
         flags.wrapping_sub(1) < ONE_READER - 1
@@ -205,17 +199,20 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         self.word.update(order::UPGRADE, upgrade).is_some()
     }
 
-    /// Upgradable to read. `false` if there are too many readers: then the upgradable lock is released.
+    /// Upgradable to read. `false` if the count is full: then the caller must end it with `refuse_downgrade`.
     #[inline]
     #[must_use]
     pub(crate) fn upgradable_to_read(&self) -> bool {
         // Access goes on as a read, so nothing is published here; the read unlock will.
         let added = ONE_READER - UPGRADABLE;
         let word = self.word.add(added, order::BOOKKEEPING).wrapping_add(added);
-        if word & PARKED == 0 && word.cast_signed() >= 0 {
-            return true;
+        if state::has_overflowed(word) {
+            return false;
         }
-        self.turned_into_read(word)
+        if word & PARKED != 0 {
+            self.wake_after_upgradable(word, false);
+        }
+        true
     }
 
     pub(crate) fn is_locked_by_any(&self) -> bool {

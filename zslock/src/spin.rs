@@ -2,7 +2,7 @@
 
 use crate::park::Deadline;
 
-/// Looks at the word between two parks. About a microsecond or two of `pause`: longer than a write section ought to
+/// Looks at the word between two parks. One to five microseconds of `pause`, by processor: longer than a write section ought to
 /// last, shorter than a trip through the scheduler. Spinning never yields: `sched_yield` was measured to cost
 /// more than parking when there are more threads than cores. loom explores the interleavings itself.
 const SPINS: u32 = if cfg!(zslock_loom) { 0 } else { 100 };
@@ -49,7 +49,7 @@ impl Wait {
 mod patience {
     use std::time::{Duration, Instant};
 
-    /// A thread that was woken and found the lock taken again is starving once it has waited this long.
+    /// A writer is starving once it has waited this long since it first parked.
     const LIMIT: Duration = Duration::from_millis(1);
 
     pub(crate) struct Patience(Option<Instant>);

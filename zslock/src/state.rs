@@ -63,7 +63,7 @@ pub(crate) const fn is_upgrade_claimable(word: u32) -> bool {
     word & (WRITE | CROWDED) == 0
 }
 
-/// Whether no reader is counted, and none has overflowed the count.
+/// Whether no reader is counted.
 pub(crate) const fn is_drained(word: u32) -> bool {
     word & READERS == 0
 }

@@ -44,6 +44,19 @@ impl Word {
             .map(drop)
     }
 
+    /// Replaces the word by `next` of it, and returns that.
+    #[inline]
+    pub(crate) fn change(&self, site: Site, next: impl Fn(u32) -> u32) -> u32 {
+        let mut word = self.load(BOOKKEEPING);
+        loop {
+            let new = next(word);
+            match self.replace(word, new, site) {
+                Ok(()) => return new,
+                Err(now) => word = now,
+            }
+        }
+    }
+
     /// Replaces the word by `next` of it for as long as there is one; `None` leaves it untouched.
     #[inline]
     pub(crate) fn update(&self, site: Site, next: impl Fn(u32) -> Option<u32>) -> Option<u32> {

@@ -4,9 +4,10 @@
 #![cfg(not(zslock_loom))]
 
 use zslock::lockdep::{
-    self, Attempt, Graph, HasLockMap, HeldInfo, LockClassKey, Mode, OrderFn, OrderKey, Policy,
-    Report, ReportKind, Stats, WaitType, assert_held, assert_held_exclusive, assert_none_held,
-    assert_not_held, atomic, collect, detach, held, might_lock, might_sleep, nested,
+    self, Acquisition, Attempt, Dependency, Graph, HasLockMap, HeldInfo, LockClassKey, Mode,
+    OrderFn, OrderKey, Policy, Report, ReportKind, SourceLocation, Stats, WaitType, assert_held,
+    assert_held_exclusive, assert_none_held, assert_not_held, atomic, collect, detach, held,
+    might_lock, might_sleep, nested,
 };
 use zslock::{ZsLock, lock_class_key};
 
@@ -66,6 +67,9 @@ fn an_inversion_is_reported_if_the_validator_is_there() {
     });
     assert_eq!(reports.len(), usize::from(ON));
     for report in &reports {
+        let _: (&Option<Acquisition>, &Vec<Dependency>) = (&report.acquisition, &report.cycle);
+        let _: (&SourceLocation, &String, bool) =
+            (&report.location, &report.detail, report.recovers);
         let here = file!().rsplit('/').next().unwrap();
         let splat = report.to_string();
         assert!(
@@ -85,4 +89,29 @@ fn an_inversion_is_reported_if_the_validator_is_there() {
     );
     assert!(graph.to_dot().starts_with("digraph"));
     assert!(graph.to_json().contains("classes"));
+}
+
+/// Rule 2 of the contract, as far as only a validator can see it.
+#[test]
+fn a_plain_write_section_must_not_sleep() {
+    let inner = ZsLock::new(());
+    let plain = ZsLock::new(());
+    let gated = zslock::GatedZsLock::new(());
+    let kinds = |body: &dyn Fn()| {
+        let reports = collect(body).1;
+        reports.iter().map(Report::kind).collect::<Vec<_>>()
+    };
+    let sleeps = if ON {
+        vec![ReportKind::InvalidWaitContext]
+    } else {
+        vec![]
+    };
+
+    assert_eq!(kinds(&|| drop((plain.write(), might_sleep()))), sleeps);
+    assert_eq!(kinds(&|| drop((plain.write(), inner.write()))), sleeps);
+    assert_eq!(kinds(&|| drop((plain.write(), inner.read()))), []);
+    assert_eq!(kinds(&|| drop((plain.write(), inner.try_write()))), []);
+    assert_eq!(kinds(&|| drop((plain.read(), might_sleep()))), []);
+    assert_eq!(kinds(&|| drop((gated.write(), might_sleep()))), []);
+    assert_eq!(kinds(&|| drop((gated.write(), inner.write()))), []);
 }

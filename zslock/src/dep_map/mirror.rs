@@ -10,6 +10,6 @@ pub use asserts::{
 };
 pub use key::{Attempt, LockClassKey, Mode, OrderFn, OrderKey, WaitType, lock_class_key};
 pub use report::{
-    Graph, HeldInfo, Policy, Report, ReportKind, Stats, collect, graph, held, on_report,
-    set_policy, stats,
+    Acquisition, Dependency, Graph, HeldInfo, Policy, Report, ReportKind, SourceLocation, Stats,
+    collect, graph, held, on_report, set_policy, stats,
 };

@@ -98,9 +98,9 @@ const fn declare(map: LockMap, gated: bool) -> LockMap {
 
 pub(crate) mod api {
     pub use lockdep::{
-        Attempt, Graph, HasLockMap, HeldInfo, LockClassKey, Mode, OrderFn, OrderKey, Policy,
-        Report, ReportKind, Stats, WaitType, assert_held, assert_held_exclusive, assert_none_held,
-        assert_not_held, atomic, collect, detach, graph, held, lock_class_key, might_lock,
-        might_sleep, nested, on_report, set_policy, stats,
+        Acquisition, Attempt, Dependency, Graph, HasLockMap, HeldInfo, LockClassKey, Mode, OrderFn,
+        OrderKey, Policy, Report, ReportKind, SourceLocation, Stats, WaitType, assert_held,
+        assert_held_exclusive, assert_none_held, assert_not_held, atomic, collect, detach, graph,
+        held, lock_class_key, might_lock, might_sleep, nested, on_report, set_policy, stats,
     };
 }

@@ -126,3 +126,9 @@ pub(crate) fn unpark_all(key: usize, decide: impl FnOnce(u32) -> Wake) {
         table.wake(entry, wake);
     }
 }
+
+/// Whether some thread of the model is in a queue.
+#[must_use]
+pub fn is_anyone_parked() -> bool {
+    !TABLE.lock().unwrap().queue.is_empty()
+}

@@ -1,10 +1,10 @@
 //! Waiting for the readers to leave: the gated writer with a claim, and the upgrader of either policy.
 
 use crate::order;
-use crate::park::{self, Deadline, Parked, Waiter};
+use crate::park::{Deadline, Parked, Waiter};
 use crate::raw::RawPolicyLock;
 use crate::spin::Wait;
-use crate::state::{self, DRAIN_PARKED, UPGRADABLE, WRITE};
+use crate::state::{self, UPGRADABLE, WRITE};
 
 use super::Queue;
 
@@ -27,10 +27,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
             if state::is_drained(word) {
                 return true;
             }
-            if wait.spin() || !self.mark(word, DRAIN_PARKED) {
+            if wait.spin() || !self.mark(word, Queue::Drain) {
                 continue;
             }
-            if self.park_drain(&mut wait) == Parked::TimedOut {
+            let is_blocked = |word| !state::is_drained(word);
+            if self.park_on(Queue::Drain, Waiter::Other, &mut wait, is_blocked) == Parked::TimedOut
+            {
                 return false;
             }
         }
@@ -55,10 +57,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 }
                 continue;
             }
-            if wait.spin() || !self.mark(word, DRAIN_PARKED) {
+            if wait.spin() || !self.mark(word, Queue::Drain) {
                 continue;
             }
-            if self.park_drain(&mut wait) == Parked::TimedOut {
+            let is_blocked = |word| !Self::is_upgrade_admissible(word);
+            if self.park_on(Queue::Drain, Waiter::Other, &mut wait, is_blocked) == Parked::TimedOut
+            {
                 return false;
             }
         }
@@ -78,21 +82,5 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         } else {
             state::is_upgradable_alone(word)
         }
-    }
-
-    fn park_drain(&self, wait: &mut Wait) -> Parked {
-        let readers_inside = || {
-            let word = self.word.load(order::BOOKKEEPING);
-            word & DRAIN_PARKED != 0 && !state::is_drained(word)
-        };
-        let parked = park::park(
-            self.key(Queue::Drain),
-            Waiter::Other,
-            readers_inside,
-            self.unmark_if_last(DRAIN_PARKED),
-            wait.deadline,
-        );
-        wait.unparked();
-        parked
     }
 }

@@ -1,10 +1,10 @@
 //! Readers that found a writer.
 
 use crate::order;
-use crate::park::{self, Deadline, Parked, Waiter, Wake};
+use crate::park::{Deadline, Parked, Waiter, Wake};
 use crate::raw::{RawPolicyLock, too_many_readers, with_one_reader_more};
 use crate::spin::Wait;
-use crate::state::{self, ONE_READER, READERS_PARKED};
+use crate::state::{self, ONE_READER};
 
 use super::Queue;
 
@@ -15,8 +15,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[track_caller]
     pub(crate) fn read_contended(&self) {
         if state::has_overflowed(self.word.load(order::BOOKKEEPING)) {
-            // Relaxed: this increment never was a read section.
-            self.word.sub(ONE_READER, order::BOOKKEEPING);
+            self.take_back_increment();
             too_many_readers();
         }
         if GATED {
@@ -30,21 +29,22 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     /// Plain policy: the reader is counted already, so no writer can follow the present one. Wait for it to leave.
     fn await_writer(&self) {
         let mut wait = Wait::until(None);
-        while {
+        loop {
             // Acquire: pairs with the Release of the writer's unlock or downgrade.
             let word = self.word.load(order::READ_ADMITTED);
-            !state::is_read_lockable(word) && {
-                if !wait.spin() && self.mark(word, READERS_PARKED) {
-                    self.park_reader(&mut wait);
-                }
-                true
+            if state::is_read_lockable(word) {
+                return;
             }
-        } {}
+            if !wait.spin() && self.mark(word, Queue::Readers) {
+                self.park_reader(&mut wait);
+            }
+        }
     }
 
-    /// Gated policy: an increment that stayed would keep the writer from draining. It may have been the last one
-    /// counted, in which case the drain waits for this thread to say so.
+    /// An increment that must not stay: it overflowed the count, or (gated) would keep the writer from draining. If everyone
+    /// else has left meanwhile it is the last one counted, and those who wait, wait for this thread to say so.
     fn take_back_increment(&self) {
+        // Relaxed: this increment never was a read section.
         let word = self.word.sub(ONE_READER, order::BOOKKEEPING) - ONE_READER;
         if Self::was_last_reader(word) {
             self.wake_after_readers(word, false);
@@ -67,7 +67,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 }
                 continue;
             }
-            if wait.spin() || !self.mark(word, READERS_PARKED) {
+            if wait.spin() || !self.mark(word, Queue::Readers) {
                 continue;
             }
             match self.park_reader(&mut wait) {
@@ -80,18 +80,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     }
 
     fn park_reader(&self, wait: &mut Wait) -> Parked {
-        let still_shut_out = || {
-            let word = self.word.load(order::BOOKKEEPING);
-            word & READERS_PARKED != 0 && !state::is_read_lockable(word)
-        };
-        let parked = park::park(
-            self.key(Queue::Readers),
-            Waiter::Reader,
-            still_shut_out,
-            self.unmark_if_last(READERS_PARKED),
-            wait.deadline,
-        );
-        wait.unparked();
-        parked
+        let is_blocked = |word| !state::is_read_lockable(word);
+        self.park_on(Queue::Readers, Waiter::Reader, wait, is_blocked)
     }
 }

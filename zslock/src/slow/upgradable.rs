@@ -1,10 +1,10 @@
 //! Upgradable readers that found a writer or another upgradable reader.
 
 use crate::order;
-use crate::park::{self, Deadline, Parked, Waiter};
+use crate::park::{Deadline, Parked, Waiter};
 use crate::raw::RawPolicyLock;
 use crate::spin::Wait;
-use crate::state::{self, ONE_READER, READERS_PARKED, UPGRADABLE};
+use crate::state::{self, ONE_READER, UPGRADABLE};
 
 use super::Queue;
 
@@ -27,43 +27,29 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 }
                 continue;
             }
-            if wait.spin() || !self.mark(word, READERS_PARKED) {
+            if wait.spin() || !self.mark(word, Queue::Readers) {
                 continue;
             }
-            if self.park_upgradable(&mut wait) == Parked::TimedOut {
+            // Among the readers, because a writer that leaves ends this wait even when readers take its place.
+            let is_blocked = |word| !state::is_upgradable_lockable(word);
+            if self.park_on(Queue::Readers, Waiter::Other, &mut wait, is_blocked)
+                == Parked::TimedOut
+            {
                 return false;
             }
         }
     }
 
-    fn park_upgradable(&self, wait: &mut Wait) -> Parked {
-        let still_shut_out = || {
-            let word = self.word.load(order::BOOKKEEPING);
-            word & READERS_PARKED != 0 && !state::is_upgradable_lockable(word)
-        };
-        // Among the readers, because a writer that leaves ends this wait even when readers take its place.
-        let parked = park::park(
-            self.key(Queue::Readers),
-            Waiter::Other,
-            still_shut_out,
-            self.unmark_if_last(READERS_PARKED),
-            wait.deadline,
-        );
-        wait.unparked();
-        parked
-    }
-
-    /// The upgradable lock became a read lock, and `word` is what that left: wake those who waited for U, unless the count
-    /// overflowed.
+    /// Ends an upgradable lock whose downgrade found the count full. What it added is still in the word.
     #[cold]
     #[inline(never)]
-    pub(crate) fn turned_into_read(&self, word: u32) -> bool {
-        let fits = !state::has_overflowed(word);
-        if !fits {
-            // Release: this gives up the read access that the upgradable lock was.
-            self.word.sub(ONE_READER, order::UPGRADABLE_OVERFLOW);
-        }
+    pub(crate) fn refuse_downgrade(&self) {
+        // Release: this gives up the read access that the upgradable lock was.
+        let word = self.word.sub(ONE_READER, order::UPGRADABLE_OVERFLOW) - ONE_READER;
         self.wake_after_upgradable(word, false);
-        fits
+        // The forgotten readers may have been given back meanwhile, and then this was the last one counted.
+        if Self::was_last_reader(word) {
+            self.wake_after_readers(word, false);
+        }
     }
 }

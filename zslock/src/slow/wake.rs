@@ -5,6 +5,7 @@
 
 use crate::order;
 use crate::park::{self, Unparked, Wake};
+use crate::primitive::is_broken;
 use crate::raw::RawPolicyLock;
 use crate::state::{
     self, DRAIN_PARKED, ONE_READER, READERS_PARKED, STARVING, UPGRADABLE, WRITE, WRITER,
@@ -18,7 +19,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     pub(crate) fn wake_after_readers(&self, word: u32, fair: bool) {
-        if word & DRAIN_PARKED != 0 && self.wake_one(Queue::Drain, DRAIN_PARKED) {
+        if word & DRAIN_PARKED != 0 && self.wake_one(Queue::Drain) {
             return;
         }
         if word & (WRITER | UPGRADABLE) == 0 {
@@ -70,33 +71,34 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     fn grant_readers(&self, share: u32) -> u32 {
         let mut left = 0;
         park::unpark_all(self.key(Queue::Readers), |readers| {
-            let granted = share + readers * ONE_READER;
-            let grant = |word| Some((word - WRITE + granted) & !READERS_PARKED);
-            left = self.word.update(order::GATED_GRANT, grant).unwrap_or(0);
-            Wake::Granted
+            let omitted = is_broken("grant omitted");
+            let granted = share + if omitted { 0 } else { readers * ONE_READER };
+            let grant = |word| (word - WRITE + granted) & !READERS_PARKED;
+            left = self.word.change(order::GATED_GRANT, grant);
+            if omitted { Wake::Retry } else { Wake::Granted }
         });
         left
     }
 
     /// The lock became free for a writer: a starving one is given it, else one is woken (or, if `fair`, given it).
     fn wake_writer(&self, word: u32, fair: bool) {
-        if word & STARVING != 0 && self.hand_over(Queue::Starving, STARVING) {
+        if word & STARVING != 0 && self.hand_over(Queue::Starving) {
             return;
         }
         if word & WRITERS_PARKED != 0 {
             if fair {
-                self.hand_over(Queue::Writers, WRITERS_PARKED);
+                self.hand_over(Queue::Writers);
             } else {
-                self.wake_one(Queue::Writers, WRITERS_PARKED);
+                self.wake_one(Queue::Writers);
             }
         }
     }
 
     /// Wakes the first of a queue and takes the lock on its behalf, if it still can be taken. `false` if nobody was there.
-    fn hand_over(&self, queue: Queue, bit: u32) -> bool {
-        self.unpark(queue, bit, |unparked| {
+    fn hand_over(&self, queue: Queue) -> bool {
+        self.unpark(queue, |unparked| {
             // A thread that is in the queue borrows the lock: it is alive, and taking it is this callback's right.
-            if unparked.any && self.take_for_waiter() {
+            if unparked.any && !is_broken("hand-over omitted") && self.take_for_waiter() {
                 Wake::Granted
             } else {
                 Wake::Retry
@@ -110,8 +112,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         self.word.update(order::BOOKKEEPING, take).is_some()
     }
 
-    fn wake_one(&self, queue: Queue, bit: u32) -> bool {
-        self.unpark(queue, bit, |_| Wake::Retry)
+    fn wake_one(&self, queue: Queue) -> bool {
+        self.unpark(queue, |_| Wake::Retry)
     }
 
     fn wake_all_readers(&self) {
@@ -121,33 +123,15 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         });
     }
 
-    fn unpark(&self, queue: Queue, bit: u32, decide: impl FnOnce(Unparked) -> Wake) -> bool {
+    fn unpark(&self, queue: Queue, decide: impl FnOnce(Unparked) -> Wake) -> bool {
         let mut any = false;
         park::unpark_one(self.key(queue), |unparked| {
             any = unparked.any;
             if !unparked.more {
-                self.word.clear(bit);
+                self.word.clear(queue.bit());
             }
             decide(unparked)
         });
         any
-    }
-
-    /// What `park` shall do when a deadline passes, under the queue's lock.
-    pub(crate) fn unmark_if_last(&self, bit: u32) -> impl FnOnce(bool) {
-        move |was_last| {
-            if was_last {
-                self.word.clear(bit);
-            }
-        }
-    }
-
-    /// Sets a parked bit in `word`; `false` if the word has changed meanwhile.
-    pub(crate) fn mark(&self, word: u32, bit: u32) -> bool {
-        word & bit != 0
-            || self
-                .word
-                .replace(word, word | bit, order::BOOKKEEPING)
-                .is_ok()
     }
 }

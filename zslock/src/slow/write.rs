@@ -1,10 +1,10 @@
 //! Writers that found somebody.
 
 use crate::order;
-use crate::park::{self, Deadline, Parked, Waiter, Wake};
+use crate::park::{Deadline, Parked, Waiter, Wake};
 use crate::raw::RawPolicyLock;
 use crate::spin::Wait;
-use crate::state::{self, STARVING, WRITE, WRITERS_PARKED};
+use crate::state::{self, WRITE};
 
 use super::Queue;
 
@@ -29,15 +29,16 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
             if wait.spin() {
                 continue;
             }
-            let (bit, queue) = if wait.is_starving() {
-                (STARVING, Queue::Starving)
+            let queue = if wait.is_starving() {
+                Queue::Starving
             } else {
-                (WRITERS_PARKED, Queue::Writers)
+                Queue::Writers
             };
-            if !self.mark(word, bit) {
+            if !self.mark(word, queue) {
                 continue;
             }
-            match self.park_writer(&mut wait, bit, queue) {
+            let is_blocked = |word| !Self::is_writer_admissible(word);
+            match self.park_on(queue, Waiter::Other, &mut wait, is_blocked) {
                 Parked::Woken(Wake::Granted) => {
                     // Acquire: pairs with the Release of readers that left before the one that handed over.
                     let word = self.word.load(order::HANDED_OVER);
@@ -53,21 +54,5 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     /// are readers that wait. A gated one has made its claim, and holds when the readers inside have left.
     fn has_entered(&self, word: u32) -> bool {
         !GATED || state::is_drained(word)
-    }
-
-    fn park_writer(&self, wait: &mut Wait, bit: u32, queue: Queue) -> Parked {
-        let still_in_the_way = || {
-            let word = self.word.load(order::BOOKKEEPING);
-            word & bit != 0 && !Self::is_writer_admissible(word)
-        };
-        let parked = park::park(
-            self.key(queue),
-            Waiter::Other,
-            still_in_the_way,
-            self.unmark_if_last(bit),
-            wait.deadline,
-        );
-        wait.unparked();
-        parked
     }
 }

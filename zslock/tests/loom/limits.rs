@@ -67,4 +67,51 @@ for_both_policies! {
             assert!(lock.try_write().is_some(), "the word is not as it was");
         });
     }
+
+    /// Rules out: a refused reader that is the last one counted and leaves the parked writer asleep.
+    fn a_refused_reader_wakes_the_writer<R>() {
+        check(3, || {
+            let lock = lock::<R>();
+            raw(&lock).forget_readers(MAX_READERS - 1);
+            let last = lock.read();
+            let refused = {
+                let lock = lock.clone();
+                thread::spawn(move || is_refused(|| drop(lock.read())))
+            };
+            let writer = {
+                let lock = lock.clone();
+                thread::spawn(move || lock.write().add(1))
+            };
+            raw(&lock).remember_readers(MAX_READERS - 1);
+            drop(last);
+            refused.join().unwrap();
+            writer.join().unwrap();
+            assert_eq!(lock.read().get(), 1);
+        });
+    }
+
+    /// The same for a refused downgrade.
+    fn a_refused_downgrade_wakes_the_writer<R>() {
+        check(3, || {
+            let lock = lock::<R>();
+            raw(&lock).forget_readers(MAX_READERS - 1);
+            let last = lock.read();
+            let refused = {
+                let lock = lock.clone();
+                thread::spawn(move || {
+                    let upgradable = lock.upgradable_read();
+                    is_refused(|| drop(RwLockUpgradableReadGuard::downgrade(upgradable)))
+                })
+            };
+            let writer = {
+                let lock = lock.clone();
+                thread::spawn(move || lock.write().add(1))
+            };
+            raw(&lock).remember_readers(MAX_READERS - 1);
+            drop(last);
+            refused.join().unwrap();
+            writer.join().unwrap();
+            assert_eq!(lock.read().get(), 1);
+        });
+    }
 }

@@ -58,6 +58,22 @@ for_both_policies! {
         });
     }
 
+    /// Rules out: a fair unlock after which the thread that unlocked takes the lock before a writer that was parked.
+    fn a_fair_unlock_is_not_overtaken<R>() {
+        check(3, || {
+            let lock = lock::<R>();
+            let other = lock.clone();
+            let inside = lock.read();
+            let writer = thread::spawn(move || other.write().add(1));
+            let waits = zslock::is_anyone_parked();
+            RwLockReadGuard::unlock_fair(inside);
+            if let Some(guard) = lock.try_write() {
+                assert!(!waits || guard.get() == 1, "the parked writer was overtaken");
+            }
+            writer.join().unwrap();
+        });
+    }
+
     /// Rules out: a reader with a deadline that is neither let in nor told that its time is over, and a wake-up that its
     /// time-out takes with it, so that the blocking writer beside it sleeps on.
     fn a_time_out_races_with_an_unlock<R>() {

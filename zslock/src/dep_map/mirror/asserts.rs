@@ -1,20 +1,29 @@
 //! Assertions and scopes.
 
 use super::Mode;
+use crate::raw::RawPolicyLock;
 
-/// A lock that the validator could follow; without it, anything.
-pub trait HasLockMap {}
+/// A lock that the validator can follow when the feature is on: a [`RawPolicyLock`], and lock_api's locks over it.
+pub trait HasLockMap {
+    /// Nothing.
+    #[doc(hidden)]
+    fn lock_map(&self) {}
+}
 
-impl<L: ?Sized> HasLockMap for L {}
+impl<const GATED: bool> HasLockMap for RawPolicyLock<GATED> {}
+impl<R: HasLockMap, T: ?Sized> HasLockMap for lock_api::RwLock<R, T> {}
+impl<R: HasLockMap, T: ?Sized> HasLockMap for lock_api::Mutex<R, T> {}
 
-/// Would assert that this thread holds the lock.
+/// Would assert what is held of the lock.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __assert_held {
     ($lock:expr) => {{
-        let _ = &$lock;
+        use $crate::lockdep::HasLockMap as _;
+        ($lock).lock_map()
     }};
 }
+/// Would assert that this thread holds the lock.
 pub use crate::__assert_held as assert_held;
 /// Would assert that this thread holds the lock exclusively.
 pub use crate::__assert_held as assert_held_exclusive;

@@ -18,6 +18,18 @@ pub enum Mode {
     UpgradableRecursive,
 }
 
+impl core::fmt::Display for Mode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Mode::Exclusive => "exclusive",
+            Mode::Shared => "shared",
+            Mode::SharedRecursive => "shared-recursive",
+            Mode::Upgradable => "upgradable",
+            Mode::UpgradableRecursive => "upgradable-recursive",
+        })
+    }
+}
+
 /// Whether an acquisition waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -66,6 +78,12 @@ impl LockClassKey {
     pub const fn new(name: &'static str) -> Self {
         let _ = name;
         Self(())
+    }
+
+    /// The name given to [`new`](Self::new) is not kept: this one is empty.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        ""
     }
 
     /// Declares the wait types of every mode.

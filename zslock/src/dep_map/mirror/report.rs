@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
 
+use super::{Attempt, Mode};
+
 /// What kind of bug a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -37,27 +39,126 @@ pub enum Policy {
     Abort,
 }
 
-/// A report. Without the validator no value of it exists.
-#[derive(Clone, Debug)]
-pub struct Report(Infallible);
+/// Defines a type of which there is no value, with the fields that code for the validator may look at.
+macro_rules! never {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+            never: Infallible,
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.never {}
+            }
+        }
+    };
+}
+
+never! {
+    /// A place in the source.
+    SourceLocation {
+        /// The file, as the compiler names it.
+        file: &'static str,
+        /// The line, from 1.
+        line: u32,
+        /// The column, from 1.
+        column: u32,
+    }
+}
+
+never! {
+    /// One lock that a thread holds.
+    HeldInfo {
+        /// The name of its class.
+        class: String,
+        /// How it is held.
+        mode: Mode,
+        /// How it was acquired.
+        attempt: Attempt,
+        /// Where it was acquired.
+        location: SourceLocation,
+        /// The address of its map.
+        address: usize,
+    }
+}
+
+never! {
+    /// One acquisition: what was wanted, and where.
+    Acquisition {
+        /// The name of the lock's class.
+        class: String,
+        /// The wanted mode.
+        mode: Mode,
+        /// The thread holds the lock upgradably and wants it exclusively.
+        upgrade: bool,
+        /// Whether it waits.
+        attempt: Attempt,
+        /// Where.
+        location: SourceLocation,
+        /// The address of the lock's map.
+        address: usize,
+    }
+}
+
+never! {
+    /// One edge of the dependency graph: while `held` was held, `wanted` was waited for.
+    Dependency {
+        /// The class that was held.
+        held: String,
+        /// How it was held.
+        held_mode: Mode,
+        /// Where it had been acquired.
+        held_at: SourceLocation,
+        /// The class that was waited for.
+        wanted: String,
+        /// The mode it was wanted in.
+        wanted_mode: Mode,
+        /// It was held upgradably already, and wanted exclusively.
+        upgrade: bool,
+        /// The wait was bounded by a timeout.
+        timed: bool,
+        /// Where it was waited for.
+        wanted_at: SourceLocation,
+        /// The thread that was first seen doing it.
+        thread: String,
+    }
+}
+
+never! {
+    /// A report. Without the validator there is none.
+    Report {
+        /// What kind of bug it is.
+        kind: ReportKind,
+        /// The thread that ran into it.
+        thread: String,
+        /// Where it was noticed.
+        location: SourceLocation,
+        /// What is wrong, in one sentence.
+        detail: String,
+        /// The acquisition that was reported, if it is about one.
+        acquisition: Option<Acquisition>,
+        /// The hold of this thread that it conflicts with, if there is one.
+        conflict: Option<HeldInfo>,
+        /// The cycle, beginning with the new dependency.
+        cycle: Vec<Dependency>,
+        /// A deadlock would end by a timeout.
+        recovers: bool,
+        /// All locks that the thread holds, oldest first.
+        held: Vec<HeldInfo>,
+    }
+}
 
 impl Report {
-    /// What kind of bug it is about.
+    /// What kind of bug it is.
     #[must_use]
     pub fn kind(&self) -> ReportKind {
-        match self.0 {}
+        self.kind
     }
 }
-
-impl fmt::Display for Report {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {}
-    }
-}
-
-/// One lock that a thread holds. Without the validator no value of it exists.
-#[derive(Clone, Debug)]
-pub struct HeldInfo(#[allow(dead_code, reason = "makes the type uninhabited")] Infallible);
 
 /// The dependency graph: empty.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +167,7 @@ pub struct Graph {
     /// The names of the classes in use: none.
     pub classes: Vec<String>,
     /// The dependencies seen: none.
-    pub dependencies: Vec<Infallible>,
+    pub dependencies: Vec<Dependency>,
 }
 
 impl Graph {
