@@ -188,3 +188,8 @@ pub use tracked::{
     RwLockWriteGuard,
 };
 pub use tracked::{LockKind, Queued, RecursiveReaders, Tracked, TrackedCondvar, TrackedGuard};
+
+/// The README's code runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
