@@ -192,6 +192,8 @@ pub struct Stats {
     pub classes: usize,
     /// Pairs of classes with a dependency.
     pub dependencies: usize,
+    /// The most threads followed at the same time.
+    pub threads: usize,
     /// How often a validation took the graph's lock.
     pub graph_lock_acquisitions: u64,
 }
