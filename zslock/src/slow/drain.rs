@@ -20,7 +20,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     }
 
     fn await_drain(&self, deadline: Deadline) -> bool {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until::<GATED>(deadline);
         loop {
             // Acquire: pairs with the Release of the readers' unlocks.
             let word = self.word.load(order::DRAINED);
@@ -43,7 +43,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     pub(crate) fn upgrade_until(&self, deadline: Deadline) -> bool {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until::<GATED>(deadline);
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if Self::is_upgrade_admissible(word) {

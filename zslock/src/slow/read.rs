@@ -28,7 +28,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     /// Plain policy: the reader is counted already, so no writer can follow the present one. Wait for it to leave.
     fn await_writer(&self) {
-        let mut wait = Wait::until(None);
+        let mut wait = Wait::until::<GATED>(None);
         loop {
             // Acquire: pairs with the Release of the writer's unlock or downgrade.
             let word = self.word.load(order::READ_ADMITTED);
@@ -57,7 +57,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[inline(never)]
     #[track_caller]
     pub(crate) fn read_until(&self, deadline: Deadline) -> bool {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until::<GATED>(deadline);
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if state::is_read_lockable(word) {

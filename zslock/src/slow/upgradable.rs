@@ -13,7 +13,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     pub(crate) fn upgradable_until(&self, deadline: Deadline) -> bool {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until::<GATED>(deadline);
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if state::is_upgradable_lockable(word) {

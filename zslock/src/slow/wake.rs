@@ -7,6 +7,7 @@ use crate::order;
 use crate::park::{self, Unparked, Wake};
 use crate::primitive::is_broken;
 use crate::raw::RawPolicyLock;
+use crate::spin::LOOKS;
 use crate::state::{
     self, DRAIN_PARKED, ONE_READER, READERS_PARKED, STARVING, UPGRADABLE, WRITE, WRITER,
     WRITERS_PARKED,
@@ -22,9 +23,20 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         if word & DRAIN_PARKED != 0 && self.wake_one(Queue::Drain) {
             return;
         }
-        if word & (WRITER | UPGRADABLE) == 0 {
+        let is_free = word & (WRITER | UPGRADABLE) == 0;
+        let is_promised = GATED || fair || word & STARVING != 0;
+        if is_free && (is_promised || !self.is_soon_taken()) {
             self.wake_writer(word, fair);
         }
+    }
+
+    /// Plain: whether someone who is awake takes the free lock within a few looks. Then there is nobody to wake: the parked bits
+    /// are still set, and whoever took it will see them on leaving.
+    fn is_soon_taken(&self) -> bool {
+        (0..LOOKS).any(|_| {
+            core::hint::spin_loop();
+            !Self::is_writer_admissible(self.word.load(order::BOOKKEEPING))
+        })
     }
 
     /// Plain: a writer has left, perhaps keeping a share of the lock, and somebody waits. Whoever has come since will

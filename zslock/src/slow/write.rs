@@ -4,7 +4,7 @@ use crate::order;
 use crate::park::{Deadline, Parked, Waiter, Wake};
 use crate::raw::RawPolicyLock;
 use crate::spin::Wait;
-use crate::state::{self, WRITE};
+use crate::state::{self, WRITE, WRITERS_PARKED};
 
 use super::Queue;
 
@@ -13,7 +13,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[cold]
     #[inline(never)]
     pub(crate) fn write_until(&self, deadline: Deadline) -> bool {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until::<GATED>(deadline);
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if Self::is_writer_admissible(word) {
@@ -24,6 +24,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 {
                     return self.has_entered(word) || self.drain_claim(deadline);
                 }
+                continue;
+            }
+            if !GATED && word & WRITERS_PARKED == 0 {
+                // Before spinning: now the last reader that leaves looks for writers, and the lock stays free for as long as
+                // that takes. Else a reader that locks again at once leaves a gap that a spinning writer hardly ever hits.
+                self.mark(word, Queue::Writers);
                 continue;
             }
             if wait.spin() {
