@@ -137,6 +137,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     /// The word was free but not zero: a parked bit is set, or it has changed.
     #[cold]
+    #[inline(never)]
     fn try_write_again(&self) -> bool {
         let write = |word| state::is_write_lockable(word).then_some(word | WRITE);
         self.word.update(order::TRY_WRITE_AGAIN, write).is_some()
