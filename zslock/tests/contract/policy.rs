@@ -57,6 +57,8 @@ fn one_write_unlock_admits_every_waiting_plain_reader() {
             });
         }
         wait_until(&lock, "readers: 4");
+        // Rule 5: they do not spin for ever.
+        wait_until(&lock, "readers_parked: true");
         *writer = 1;
     });
 }
