@@ -86,8 +86,8 @@ example migration -- --lock mutex
 refused "invalid value 'mutex' for '--lock"
 
 example orderings --
-ends_with '^verdict: without RELEASE and without a writer.s state the page moves under a map'
-[ "$(grep -c 'FAILS in execution' "$out")" -eq 2 ] || fail "two of the four models must fail"
+ends_with '^verdict: without RELEASE, without ACQUIRE or without a writer.s state the page moves under a map'
+[ "$(grep -c 'FAILS in execution' "$out")" -eq 3 ] || fail "three of the five models must fail"
 
 example abba --features debug-lockdep --
 ends_with '^verdict: the inversion of A and B was reported, and the program went on$'

@@ -21,7 +21,7 @@ struct Story {
     why: &'static str,
 }
 
-const STORIES: [Story; 4] = [
+const STORIES: [Story; 5] = [
     Story {
         title: "the lock as posted to LKML: the reader's unlock is atomic_dec(), which orders nothing",
         model: posted::as_posted,
@@ -35,6 +35,13 @@ const STORIES: [Story; 4] = [
         model: posted::fixed,
         must_fail: false,
         why: "the unlock now carries the reader's access along: whoever sees it sees everything that came before it.",
+    },
+    Story {
+        title: "what the thread was afraid of: with that RELEASE, but a migrator that does not ACQUIRE",
+        model: posted::without_acquire,
+        must_fail: true,
+        why: "it takes both ends: without ACQUIRE the migrator's writes may be performed before it has seen the reader's unlock. In the kernel \
+              this cannot happen, as a successful atomic_try_cmpxchg is fully ordered.",
     },
     Story {
         title: "no lock, but a count of users: migrate if (users == 0)",
@@ -62,7 +69,7 @@ fn main() -> ExitCode {
     }
     if right {
         println!(
-            "verdict: without RELEASE and without a writer's state the page moves under a map; with them it does not"
+            "verdict: without RELEASE, without ACQUIRE or without a writer's state the page moves under a map; with them it does not"
         );
         ExitCode::SUCCESS
     } else {
