@@ -170,6 +170,8 @@ fn event(report: &Report) {
         holding = conflict,
         cycle = (!cycle.is_empty()).then(|| cycle.join("; ")),
         held = held.join("; "),
+        guard = report.guard,
+        backtrace = report.backtrace,
         detail = report.detail,
         "{}", report.kind.headline(),
     );

@@ -163,6 +163,8 @@ pub struct Dependency {
     pub wanted_at: SourceLocation,
     /// The thread that was first seen doing it.
     pub thread: String,
+    /// The calls that led to the wait, when `LOCKDEP_BACKTRACE=1`.
+    pub backtrace: Option<String>,
 }
 
 /// Something the validator found.
@@ -190,6 +192,11 @@ pub struct Report {
     pub recovers: bool,
     /// All locks that the thread holds, oldest first.
     pub held: Vec<HeldInfo>,
+    /// The class of a lock that was held exclusively around every dependency of
+    /// the cycle so far: as long as that holds, the cycle cannot deadlock.
+    pub guard: Option<String>,
+    /// The calls that led here, when `LOCKDEP_BACKTRACE=1`.
+    pub backtrace: Option<String>,
 }
 
 impl Report {
@@ -215,6 +222,8 @@ impl Report {
             cycle: Vec::new(),
             recovers: false,
             held: owner.held.as_slice().iter().map(HeldInfo::from).collect(),
+            guard: None,
+            backtrace: None,
         }
     }
 }
@@ -316,6 +325,7 @@ impl Provenance {
             timed: self.timed,
             wanted_at: self.wanted_at.into(),
             thread: self.thread.to_string(),
+            backtrace: None,
         }
     }
 }

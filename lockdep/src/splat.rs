@@ -28,9 +28,11 @@ impl Display for Report {
             _ => {
                 writeln!(f, "thread `{}` at {}:", self.thread, self.location)?;
                 writeln!(f, "  {}", self.detail)?;
+                fmt_backtrace(f, "    ", self.backtrace.as_deref())?;
             }
         }
         self.fmt_held(f)?;
+        self.fmt_guard(f)?;
         write!(f, "{RULE}")
     }
 }
@@ -40,6 +42,7 @@ impl Report {
         if let Some(acquisition) = &self.acquisition {
             writeln!(f, "thread `{}` wants to acquire:", self.thread)?;
             writeln!(f, "  {acquisition}")?;
+            fmt_backtrace(f, "    ", self.backtrace.as_deref())?;
         }
         if let Some(conflict) = &self.conflict {
             writeln!(f, "while it holds:")?;
@@ -150,6 +153,20 @@ impl Report {
         }
         Ok(())
     }
+
+    fn fmt_guard(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        writeln!(f, "\nnote: a common outer lock guards the cycle:")?;
+        writeln!(f, "  {guard} (exclusive)")?;
+        writeln!(
+            f,
+            "so far each dependency above was only seen while this lock was held. As long as\n\
+             that stays true this cycle cannot deadlock; one place that takes these locks\n\
+             without it is enough to change that."
+        )
+    }
 }
 
 fn fmt_edge(f: &mut Formatter<'_>, number: usize, edge: &Dependency) -> fmt::Result {
@@ -163,7 +180,16 @@ fn fmt_edge(f: &mut Formatter<'_>, number: usize, edge: &Dependency) -> fmt::Res
         f,
         "      while holding {} ({}), acquired at {}",
         edge.held, edge.held_mode, edge.held_at
-    )
+    )?;
+    fmt_backtrace(f, "      ", edge.backtrace.as_deref())
+}
+
+/// The lines of a backtrace, if there is one, each behind `indent`.
+fn fmt_backtrace(f: &mut Formatter<'_>, indent: &str, backtrace: Option<&str>) -> fmt::Result {
+    for line in backtrace.unwrap_or_default().lines() {
+        writeln!(f, "{indent}{line}")?;
+    }
+    Ok(())
 }
 
 /// An acquisition as the scenario shows it.
