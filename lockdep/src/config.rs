@@ -13,8 +13,13 @@ static POLICY: AtomicU8 = AtomicU8::new(PANIC);
 
 /// The environment was not read yet.
 const UNREAD: u8 = 0;
-const OFF: u8 = 1;
-const VALIDATE: u8 = 2;
+pub(crate) const OFF: u8 = 1;
+/// The order is validated. Alone it is the usual case, and the fast one.
+pub(crate) const VALIDATE: u8 = 2;
+/// Added to `VALIDATE`: each step of an acquisition is a `tracing` event.
+pub(crate) const TRACE: u8 = 4;
+/// Added to `VALIDATE`: acquisitions are counted and timed.
+pub(crate) const STAT: u8 = 8;
 
 const LOG: u8 = 0;
 const PANIC: u8 = 1;
@@ -22,14 +27,20 @@ const ABORT: u8 = 2;
 /// Set by the environment, so that `set_policy` changes nothing.
 const FORCED: u8 = 0b1000;
 
+/// What is switched on: `OFF`, or `VALIDATE` and perhaps more bits.
 #[inline]
-pub(crate) fn validates() -> bool {
+pub(crate) fn mode() -> u8 {
     // Relaxed: the byte says all; nothing is read through it.
     match MODE.load(Ordering::Relaxed) {
-        VALIDATE => true,
+        VALIDATE => VALIDATE,
         UNREAD => read_environment(),
-        _ => false,
+        other => other,
     }
+}
+
+#[inline]
+pub(crate) fn validates() -> bool {
+    mode() & VALIDATE != 0
 }
 
 pub(crate) fn policy() -> Policy {
@@ -61,8 +72,20 @@ const fn byte(policy: Policy) -> u8 {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Words<'a> {
     off: bool,
+    trace: bool,
+    stat: bool,
     policy: Option<Policy>,
     unknown: Vec<&'a str>,
+}
+
+impl Words<'_> {
+    fn mode(&self) -> u8 {
+        if self.off {
+            return OFF;
+        }
+        let bit = |asked: bool, bit: u8| if asked { bit } else { 0 };
+        VALIDATE | bit(self.trace, TRACE) | bit(self.stat, STAT)
+    }
 }
 
 fn parse(value: &str) -> Words<'_> {
@@ -71,6 +94,8 @@ fn parse(value: &str) -> Words<'_> {
         match word {
             "" => {}
             "off" => words.off = true,
+            "trace" => words.trace = true,
+            "stat" => words.stat = true,
             "log" => words.policy = Some(Policy::Log),
             "panic" => words.policy = Some(Policy::Panic),
             "abort" => words.policy = Some(Policy::Abort),
@@ -80,12 +105,12 @@ fn parse(value: &str) -> Words<'_> {
     words
 }
 
-/// Reads the environment once; whether the validator is on.
+/// Reads the environment once; the mode it asks for.
 #[cold]
-fn read_environment() -> bool {
+fn read_environment() -> u8 {
     // Reading it allocates, and the allocator may lock.
     if thread::is_untracked() {
-        return false;
+        return OFF;
     }
     thread::untracked(|| {
         let value = std::env::var("LOCKDEP").unwrap_or_default();
@@ -94,15 +119,15 @@ fn read_environment() -> bool {
         if let Some(policy) = words.policy {
             POLICY.store(byte(policy) | FORCED, Ordering::Relaxed);
         }
-        let mode = if words.off { OFF } else { VALIDATE };
+        let mode = words.mode();
         if MODE.swap(mode, Ordering::Relaxed) == UNREAD && !words.unknown.is_empty() {
             tracing::warn!(
                 target: "lockdep",
                 unknown = words.unknown.join(","),
-                "LOCKDEP takes off, log, panic and abort, separated by commas; the rest is ignored",
+                "LOCKDEP takes off, log, panic, abort, trace and stat, separated by commas; the rest is ignored",
             );
         }
-        !words.off
+        mode
     })
 }
 
@@ -116,6 +141,17 @@ mod tests {
         assert!(parse("off").off);
         assert_eq!(parse("log").policy, Some(Policy::Log));
         assert_eq!(parse(" panic , abort").policy, Some(Policy::Abort));
+        assert!(parse("stat,trace").trace && parse("stat").stat && !parse("stat").trace);
         assert_eq!(parse("log,loud,quiet").unknown, ["loud", "quiet"]);
+    }
+
+    #[test]
+    fn off_wins_and_the_others_add_to_validation() {
+        assert_eq!(parse("").mode(), VALIDATE);
+        assert_eq!(parse("log").mode(), VALIDATE);
+        assert_eq!(parse("trace").mode(), VALIDATE | TRACE);
+        assert_eq!(parse("stat,panic").mode(), VALIDATE | STAT);
+        assert_eq!(parse("stat,trace").mode(), VALIDATE | STAT | TRACE);
+        assert_eq!(parse("stat,off,trace").mode(), OFF);
     }
 }

@@ -159,6 +159,7 @@ mod key;
 mod map;
 mod mode;
 mod nested;
+mod observe;
 mod release;
 mod report;
 mod search;
