@@ -21,10 +21,13 @@ pub(crate) fn kind(mode: Mode) -> Kind {
     }
 }
 
-/// The kinds of hold that make a request wait.
-pub(crate) fn blockers(mode: Mode, upgrade: bool) -> &'static [Kind] {
+/// The kinds of hold that make a request wait. When writers only ever try, no
+/// reader queues behind one.
+pub(crate) fn blockers(mode: Mode, upgrade: bool, writers_try: bool) -> &'static [Kind] {
     match mode {
         _ if upgrade => &[Reader],
+        Mode::Shared if writers_try => &[Writer],
+        Mode::Upgradable if writers_try => &[Upgrader, Writer],
         Mode::SharedRecursive => &[Writer],
         Mode::UpgradableRecursive => &[Upgrader, Writer],
         _ => &[Reader, Upgrader, Writer],
