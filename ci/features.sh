@@ -9,8 +9,12 @@ for feature in std debug-lockdep arc_lock serde; do
 done
 check -p zslock --all-features
 check -p lockdep --no-default-features
-check -p lockdep --all-features
 check -p zsalloc --all-features
 
 cargo test -p zslock --no-default-features
 cargo test -p zslock --all-features
+
+for feature in parking_lot lock-api-04; do
+  cargo test -p lockdep --no-default-features --features "$feature"
+done
+cargo test -p lockdep --all-features

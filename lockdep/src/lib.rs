@@ -132,6 +132,7 @@
 //! | feature | default | effect |
 //! |---|---|---|
 //! | `parking_lot` | yes | `Mutex`, `RwLock`, their guards, and `Condvar` |
+//! | `lock-api-04` | no | [`Tracked`] is a raw lock of `lock_api` 0.4, too: for spin, usync, parking_lot 0.12 |
 //!
 //! # Sources
 //!
@@ -166,6 +167,8 @@ mod search;
 mod splat;
 mod stat;
 mod thread;
+#[cfg(feature = "lock-api-04")]
+mod tokenless;
 mod tracked;
 mod validate;
 
@@ -178,6 +181,8 @@ pub use emit::{Policy, collect, on_report, set_policy};
 pub use held::HeldLock;
 pub use key::{LockClassKey, OrderFn, OrderKey};
 pub use lock_api;
+#[cfg(feature = "lock-api-04")]
+pub use lock_api_04;
 pub use map::LockMap;
 pub use mode::{Attempt, Mode};
 pub use nested::nested;

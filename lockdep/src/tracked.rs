@@ -1,7 +1,10 @@
 //! The validator around any `lock_api` lock.
 
 mod condvar;
+#[cfg(feature = "lock-api-04")]
+mod lock_api_04;
 mod mutex;
+mod reacquire;
 mod rwlock;
 
 pub use condvar::TrackedCondvar;
@@ -89,6 +92,37 @@ impl LockKind for RecursiveReaders {
 /// and the lock is taken again in subclass 0. Where subclasses matter, unlock and
 /// lock instead.
 ///
+/// # Locks of `lock_api` 0.4
+///
+/// With the feature `lock-api-04` it is also a raw lock of `lock_api` 0.4 with
+/// every raw trait that `R` has of that version:
+///
+/// ```
+/// # #[cfg(feature = "lock-api-04")] {
+/// use lockdep::lock_api_04::{Mutex, RwLock};
+/// use lockdep::{RecursiveReaders, Tracked, assert_held};
+///
+/// let count: Mutex<Tracked<spin::Mutex<()>>, u32> = Mutex::new(0);
+/// let table: RwLock<Tracked<spin::RwLock<()>, RecursiveReaders>, [u32; 2]> =
+///     RwLock::new([3, 4]);
+///
+/// let mut sum = count.lock();
+/// assert_held!(count);
+/// *sum += table.read().iter().sum::<u32>();
+/// assert_eq!(*sum, 7);
+/// # }
+/// ```
+///
+/// A guard of 0.4 keeps no state, so a release, or a change of mode, is about
+/// this thread's newest hold of the lock of that kind, else a detached one, else
+/// another thread's: the guard came from there. It finds that one only among the
+/// 16 oldest holds of the thread. A change of mode, or a bump, makes the hold
+/// this thread's. Acquisitions name the user's line as with 0.5, but for
+/// `ReentrantMutex`, where they name a line of `lock_api`. `unlocked` of 0.4 would
+/// leave an invalid guard behind a panic of its second acquisition; so there, and
+/// in a `ReentrantMutex`, a report under [`Policy::Panic`](crate::Policy::Panic)
+/// aborts.
+///
 /// # Examples
 ///
 /// ```
@@ -151,7 +185,7 @@ impl<R, K: LockKind> Tracked<R, K> {
 
     /// Whether guards with state `G` cannot leave their thread.
     fn stays<G: 'static>() -> bool {
-        !K::GUARDS_TRAVEL || TypeId::of::<G>() == TypeId::of::<GuardNoSend>()
+        !K::GUARDS_TRAVEL || TypeId::of::<G>() == TypeId::of::<GuardNoSend>() || stays_04::<G>()
     }
 
     /// An acquisition for a guard with state `G`.
@@ -224,6 +258,15 @@ impl<R, K: LockKind> Tracked<R, K> {
             held: guard.held,
         }
     }
+}
+
+/// Whether `G` stands for `lock_api` 0.4's marker of guards that stay.
+fn stays_04<G: 'static>() -> bool {
+    #[cfg(feature = "lock-api-04")]
+    let stays = TypeId::of::<G>() == TypeId::of::<PhantomData<::lock_api_04::GuardNoSend>>();
+    #[cfg(not(feature = "lock-api-04"))]
+    let stays = false;
+    stays
 }
 
 impl<R, K: LockKind> HasLockMap for Tracked<R, K> {

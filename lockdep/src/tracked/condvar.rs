@@ -1,15 +1,11 @@
 //! The condition variable traits.
 
 use core::marker::PhantomData;
-use core::mem;
-use core::panic::Location;
 
 use lock_api::{RawCondvar, RawCondvarTimed, RawMutex, RawMutexTimed};
 
-use super::{LockKind, Queued, Tracked, TrackedGuard};
-use crate::held::HeldLock;
-use crate::mode::{Attempt, Mode};
-use crate::{acquire, context, release};
+use super::{LockKind, Queued, Tracked};
+use crate::mode::Mode;
 
 /// A raw condition variable of `lock_api` for mutexes under the validator.
 ///
@@ -44,42 +40,6 @@ pub struct TrackedCondvar<C, K: LockKind = Queued> {
     kind: PhantomData<fn() -> K>,
 }
 
-impl<R, K: LockKind> Tracked<R, K> {
-    /// Validates a wait that gives the mutex up and takes it again. On unwinding
-    /// the mutex is held as before.
-    #[track_caller]
-    fn announce_wait<G: 'static>(&self, guard: &mut TrackedGuard<G>) {
-        /// Puts the hold back if a report unwinds.
-        struct Restore<'a, F: Fn(Attempt) -> HeldLock>(&'a mut HeldLock, F);
-        impl<F: Fn(Attempt) -> HeldLock> Drop for Restore<'_, F> {
-            fn drop(&mut self) {
-                if *self.0 == HeldLock::UNTRACKED {
-                    *self.0 = (self.1)(Attempt::Try);
-                }
-            }
-        }
-        if guard.held == HeldLock::UNTRACKED {
-            return;
-        }
-        let (site, subclass) = release::origin_of(&guard.held).unwrap_or((Location::caller(), 0));
-        let detached = release::is_detached(&self.map, &guard.held);
-        let again = |attempt| {
-            let mut call = Self::call::<G>(Mode::Exclusive, attempt, site);
-            call.subclass = Some(subclass);
-            let held = acquire::acquire(&self.map, call);
-            if detached {
-                release::detach(&self.map);
-            }
-            held
-        };
-        let held = mem::replace(&mut guard.held, HeldLock::UNTRACKED);
-        self.map.release(held);
-        let restore = Restore(&mut guard.held, again);
-        context::might_sleep_at(site);
-        *restore.0 = (restore.1)(Attempt::Block);
-    }
-}
-
 // SAFETY: the wait is `C`'s, with the mutex and the state that `C` knows; what is
 // validated before it leaves both untouched.
 unsafe impl<C: RawCondvar, K: LockKind> RawCondvar for TrackedCondvar<C, K>
@@ -95,7 +55,7 @@ where
 
     #[track_caller]
     unsafe fn wait(&self, mutex: &Self::RawMutex, guard: &mut <Self::RawMutex as RawMutex>::Guard) {
-        mutex.announce_wait(guard);
+        mutex.again::<<C::RawMutex as RawMutex>::Guard>(&mut guard.held, Mode::Exclusive, true);
         // SAFETY: the caller holds the mutex with this state.
         unsafe { self.raw.wait(&mutex.raw, &mut guard.state) };
     }
@@ -127,7 +87,7 @@ where
         guard: &mut <Self::RawMutex as RawMutex>::Guard,
         timeout: &<Self::RawMutex as RawMutexTimed>::Instant,
     ) -> bool {
-        mutex.announce_wait(guard);
+        mutex.again::<<C::RawMutex as RawMutex>::Guard>(&mut guard.held, Mode::Exclusive, true);
         // SAFETY: the caller holds the mutex with this state.
         unsafe { self.raw.wait_until(&mutex.raw, &mut guard.state, timeout) }
     }
@@ -139,7 +99,7 @@ where
         guard: &mut <Self::RawMutex as RawMutex>::Guard,
         timeout: &<Self::RawMutex as RawMutexTimed>::Duration,
     ) -> bool {
-        mutex.announce_wait(guard);
+        mutex.again::<<C::RawMutex as RawMutex>::Guard>(&mut guard.held, Mode::Exclusive, true);
         // SAFETY: the caller holds the mutex with this state.
         unsafe { self.raw.wait_for(&mutex.raw, &mut guard.state, timeout) }
     }

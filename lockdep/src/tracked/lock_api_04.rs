@@ -1,0 +1,115 @@
+//! The traits of `lock_api` 0.4, for locks that have not moved to 0.5.
+//!
+//! Its guards keep no state, so each operation on a hold asks
+//! [`tokenless`](crate::tokenless) which hold it is about. Otherwise all is as
+//! for 0.5, by the same functions of [`Tracked`].
+
+mod mutex;
+mod rwlock;
+mod unlocked;
+mod upgrade;
+
+use core::marker::PhantomData;
+use core::panic::Location;
+
+use lock_api_04::{RawMutex, RawRwLock};
+
+use super::{LockKind, Tracked};
+use crate::acquire;
+use crate::assert::HasLockMap;
+use crate::held::HeldLock;
+use crate::map::LockMap;
+use crate::mode::{Attempt, HoldKind, Mode};
+use crate::{release, tokenless};
+
+/// In place of a guard's state: whether guards with marker `M` may travel.
+pub(super) type Marked<M> = PhantomData<M>;
+
+impl<R, T> HasLockMap for lock_api_04::Mutex<R, T>
+where
+    R: RawMutex + HasLockMap,
+    T: ?Sized,
+{
+    fn lock_map(&self) -> &LockMap {
+        // SAFETY: no operation on the raw lock is made; its map is only a
+        // record, and no validity of guards depends on it.
+        unsafe { self.raw() }.lock_map()
+    }
+}
+
+impl<R, T> HasLockMap for lock_api_04::RwLock<R, T>
+where
+    R: RawRwLock + HasLockMap,
+    T: ?Sized,
+{
+    fn lock_map(&self) -> &LockMap {
+        // SAFETY: as for the mutex.
+        unsafe { self.raw() }.lock_map()
+    }
+}
+
+impl<R, K: LockKind> Tracked<R, K> {
+    /// Acquires by waiting. `M` is the raw lock's marker of guards.
+    #[track_caller]
+    fn lock_marked<M: 'static>(&self, mode: Mode, lock: impl FnOnce(&R)) {
+        let unlocked = unlocked::AbortOnUnwind(Location::caller());
+        // The token is not needed: there is no place for it.
+        let _held = self.lock_with(mode, |raw| {
+            lock(raw);
+            Marked::<M>::default()
+        });
+        core::mem::forget(unlocked);
+    }
+
+    #[track_caller]
+    fn try_marked<M: 'static>(&self, mode: Mode, lock: impl FnOnce(&R) -> bool) -> bool {
+        self.try_with(mode, |raw| lock(raw).then(Marked::<M>::default))
+            .is_some()
+    }
+
+    #[track_caller]
+    fn timed_marked<M: 'static>(&self, mode: Mode, lock: impl FnOnce(&R) -> bool) -> bool {
+        self.timed_with(mode, |raw| lock(raw).then(Marked::<M>::default))
+            .is_some()
+    }
+
+    /// Releases; the map first, as in `unlock_with`.
+    #[track_caller]
+    fn unlock_marked(&self, kind: HoldKind, unlock: impl FnOnce(&R)) {
+        tokenless::release(&self.map, kind, Location::caller());
+        unlock(&self.raw);
+    }
+
+    /// The token of a hold in `mode`.
+    #[track_caller]
+    fn adopt<M: 'static>(&self, mode: Mode) -> HeldLock {
+        let call = Self::call::<Marked<M>>(mode, Attempt::Try, Location::caller());
+        tokenless::adopt(&self.map, call)
+    }
+
+    /// Changes the mode of a hold without waiting; `from` and `to` are modes.
+    #[track_caller]
+    fn convert_marked<M: 'static>(&self, from: Mode, to: Mode) {
+        let mut held = self.adopt::<M>(from);
+        release::set_mode(&self.map, &mut held, to, Self::stays::<Marked<M>>());
+    }
+
+    /// Validates that a hold in `mode` is given up and taken again. It unwinds
+    /// with the lock held, so the guard that is being bumped stays valid.
+    #[track_caller]
+    fn bump_marked<M: 'static>(&self, mode: Mode) {
+        let unlocked = unlocked::AbortOnUnwind(Location::caller());
+        let mut held = self.adopt::<M>(mode);
+        self.again::<Marked<M>>(&mut held, mode, false);
+        core::mem::forget(unlocked);
+    }
+
+    /// Validates an upgrade that waits. It unwinds with the hold upgradable: 0.4
+    /// drops the guard then.
+    #[track_caller]
+    fn upgrade_marked<M: 'static>(&self, attempt: Attempt) {
+        let mut held = self.adopt::<M>(K::UPGRADABLE);
+        let call = Self::call::<Marked<M>>(Mode::Exclusive, attempt, Location::caller());
+        acquire::upgrade(&self.map, &mut held, call);
+    }
+}

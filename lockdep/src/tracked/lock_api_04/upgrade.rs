@@ -1,0 +1,146 @@
+//! The rwlock traits of upgradable reads.
+
+use lock_api_04::{
+    RawRwLockUpgrade, RawRwLockUpgradeDowngrade, RawRwLockUpgradeFair, RawRwLockUpgradeTimed,
+};
+
+use crate::mode::{Attempt, HoldKind, Mode};
+use crate::tracked::{LockKind, Tracked};
+
+impl<R: RawRwLockUpgrade + 'static, K: LockKind> Tracked<R, K> {
+    /// What an upgrade that can time out leaves behind. The map says exclusive.
+    #[track_caller]
+    fn upgraded_marked(&self, upgraded: bool) -> bool {
+        if !upgraded {
+            self.convert_marked::<R::GuardMarker>(Mode::Exclusive, K::UPGRADABLE);
+        }
+        upgraded
+    }
+}
+
+// SAFETY: as for `RawRwLock`; an upgrade whose validation unwinds leaves the hold
+// upgradable, for the guard that 0.4 drops then.
+unsafe impl<R: RawRwLockUpgrade + 'static, K: LockKind> RawRwLockUpgrade for Tracked<R, K> {
+    #[inline]
+    #[track_caller]
+    fn lock_upgradable(&self) {
+        self.lock_marked::<R::GuardMarker>(K::UPGRADABLE, R::lock_upgradable);
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_upgradable(&self) -> bool {
+        self.try_marked::<R::GuardMarker>(K::UPGRADABLE, R::try_lock_upgradable)
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn unlock_upgradable(&self) {
+        // SAFETY: the caller holds the lock upgradably.
+        self.unlock_marked(HoldKind::Upgradable, |raw| unsafe {
+            raw.unlock_upgradable()
+        });
+    }
+
+    #[track_caller]
+    unsafe fn upgrade(&self) {
+        self.upgrade_marked::<R::GuardMarker>(Attempt::Block);
+        // SAFETY: the caller holds the lock upgradably.
+        unsafe { self.raw.upgrade() };
+    }
+
+    #[track_caller]
+    unsafe fn try_upgrade(&self) -> bool {
+        // SAFETY: the caller holds the lock upgradably.
+        let upgraded = unsafe { self.raw.try_upgrade() };
+        if upgraded {
+            self.convert_marked::<R::GuardMarker>(K::UPGRADABLE, Mode::Exclusive);
+        }
+        upgraded
+    }
+}
+
+// SAFETY: as for `RawRwLock`.
+unsafe impl<R, K> RawRwLockUpgradeFair for Tracked<R, K>
+where
+    R: RawRwLockUpgradeFair + 'static,
+    K: LockKind,
+{
+    #[inline]
+    #[track_caller]
+    unsafe fn unlock_upgradable_fair(&self) {
+        self.unlock_marked(HoldKind::Upgradable, |raw| {
+            // SAFETY: the caller holds the lock upgradably.
+            unsafe { raw.unlock_upgradable_fair() }
+        });
+    }
+
+    #[track_caller]
+    unsafe fn bump_upgradable(&self) {
+        self.bump_marked::<R::GuardMarker>(K::UPGRADABLE);
+        // SAFETY: the caller holds the lock upgradably.
+        unsafe { self.raw.bump_upgradable() };
+    }
+}
+
+// SAFETY: as for `RawRwLock`.
+unsafe impl<R, K> RawRwLockUpgradeDowngrade for Tracked<R, K>
+where
+    R: RawRwLockUpgradeDowngrade + 'static,
+    K: LockKind,
+{
+    #[inline]
+    #[track_caller]
+    unsafe fn downgrade_upgradable(&self) {
+        self.convert_marked::<R::GuardMarker>(K::UPGRADABLE, K::READ);
+        // SAFETY: the caller holds the lock upgradably.
+        unsafe { self.raw.downgrade_upgradable() };
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn downgrade_to_upgradable(&self) {
+        self.convert_marked::<R::GuardMarker>(Mode::Exclusive, K::UPGRADABLE);
+        // SAFETY: the caller holds the lock exclusively.
+        unsafe { self.raw.downgrade_to_upgradable() };
+    }
+}
+
+// SAFETY: as for `RawRwLockUpgrade`.
+unsafe impl<R, K> RawRwLockUpgradeTimed for Tracked<R, K>
+where
+    R: RawRwLockUpgradeTimed + 'static,
+    K: LockKind,
+{
+    #[inline]
+    #[track_caller]
+    fn try_lock_upgradable_for(&self, timeout: Self::Duration) -> bool {
+        self.timed_marked::<R::GuardMarker>(K::UPGRADABLE, |raw| {
+            raw.try_lock_upgradable_for(timeout)
+        })
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_upgradable_until(&self, timeout: Self::Instant) -> bool {
+        self.timed_marked::<R::GuardMarker>(K::UPGRADABLE, |raw| {
+            raw.try_lock_upgradable_until(timeout)
+        })
+    }
+
+    #[track_caller]
+    unsafe fn try_upgrade_for(&self, timeout: Self::Duration) -> bool {
+        self.upgrade_marked::<R::GuardMarker>(Attempt::Timed);
+        // SAFETY: the caller holds the lock upgradably.
+        let upgraded = unsafe { self.raw.try_upgrade_for(timeout) };
+        self.upgraded_marked(upgraded)
+    }
+
+    #[track_caller]
+    unsafe fn try_upgrade_until(&self, timeout: Self::Instant) -> bool {
+        self.upgrade_marked::<R::GuardMarker>(Attempt::Timed);
+        // SAFETY: the caller holds the lock upgradably.
+        let upgraded = unsafe { self.raw.try_upgrade_until(timeout) };
+        self.upgraded_marked(upgraded)
+    }
+}

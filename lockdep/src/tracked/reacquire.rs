@@ -1,0 +1,67 @@
+//! A lock that is given up and taken again in one operation: a wait on a
+//! condition variable, a bump.
+
+use core::panic::Location;
+
+use super::{LockKind, Tracked};
+use crate::acquire::{self, Call};
+use crate::held::HeldLock;
+use crate::map::LockMap;
+use crate::mode::{Attempt, Mode};
+use crate::{context, release};
+
+/// Validates, before it happens, that the hold `held` ends and the lock is taken
+/// again as `call` says, in the same subclass. `sleeps`: the thread may sleep in
+/// between. A hold of another thread becomes this thread's, of subclass 0.
+///
+/// On unwinding `held` is a hold as before: the raw lock was not touched.
+#[track_caller]
+pub(crate) fn reacquire(map: &LockMap, held: &mut HeldLock, call: Call, sleeps: bool) {
+    /// Puts the hold back if a report unwinds.
+    struct Restore<'a, F: Fn(Attempt) -> HeldLock>(&'a mut HeldLock, F);
+    impl<F: Fn(Attempt) -> HeldLock> Drop for Restore<'_, F> {
+        fn drop(&mut self) {
+            if *self.0 == HeldLock::UNTRACKED {
+                *self.0 = (self.1)(Attempt::Try);
+            }
+        }
+    }
+    if *held == HeldLock::UNTRACKED {
+        return;
+    }
+    let subclass = release::origin_of(held).map_or(0, |(_, subclass)| subclass);
+    let detached = release::is_detached(map, held);
+    let again = |attempt| {
+        let call = Call {
+            attempt,
+            subclass: Some(subclass),
+            ..call
+        };
+        let held = acquire::acquire(map, call);
+        if detached {
+            release::detach(map);
+        }
+        held
+    };
+    let given_up = core::mem::replace(held, HeldLock::UNTRACKED);
+    release::release(map, given_up, call.site);
+    let restore = Restore(held, again);
+    if sleeps {
+        context::might_sleep_at(call.site);
+    }
+    *restore.0 = (restore.1)(Attempt::Block);
+}
+
+impl<R, K: LockKind> Tracked<R, K> {
+    /// Validates that a hold in `mode` is given up and taken again. The place is
+    /// the one where it was acquired; of a hold of another thread, the caller's.
+    #[track_caller]
+    pub(super) fn again<G: 'static>(&self, held: &mut HeldLock, mode: Mode, sleeps: bool) {
+        let site = match release::origin_of(held) {
+            Some((site, _)) => site,
+            None => Location::caller(),
+        };
+        let call = Self::call::<G>(mode, Attempt::Block, site);
+        reacquire(&self.map, held, call, sleeps);
+    }
+}
