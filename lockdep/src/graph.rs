@@ -7,8 +7,9 @@
 //!
 //! Invariants: `index` maps exactly the keys of the nodes that are in use;
 //! `b` is in `nodes[a].out` if and only if `a` is in `nodes[b].inbound`; no node
-//! has an edge to itself.
+//! has an edge to itself; `order` has taken up every edge.
 
+use std::backtrace::Backtrace;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,14 +17,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::class::{NodeKey, Origin, Serial, first_wins, next_serial};
+use crate::edge_cache::{self, EdgeKey};
+use crate::guard_set::{Guard, GuardSet};
 use crate::key::LockClassKey;
 use crate::mode::{Label, Mode};
-use crate::search::Scratch;
+use crate::search::{Scratch, Step};
+use crate::topological_order::{Adjacency, TopologicalOrder};
 
 /// Index of a node; reused after the node's class is gone.
 pub(crate) type NodeId = u32;
 
-/// Where and how an edge was first seen.
+/// Where and how an edge was first seen, and what guarded it each time.
 #[derive(Clone, Debug)]
 pub(crate) struct Provenance {
     pub(crate) held_mode: Mode,
@@ -33,6 +37,9 @@ pub(crate) struct Provenance {
     pub(crate) timed: bool,
     pub(crate) wanted_at: &'static Location<'static>,
     pub(crate) thread: Arc<str>,
+    /// Symbols are looked up when it is shown.
+    pub(crate) backtrace: Option<Arc<Backtrace>>,
+    pub(crate) guards: GuardSet,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +50,11 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn provenance(&self, label: Label) -> Option<&Provenance> {
         let (_, provenance) = self.seen.iter().find(|(seen, _)| *seen == label)?;
+        Some(provenance)
+    }
+
+    fn provenance_mut(&mut self, label: Label) -> Option<&mut Provenance> {
+        let (_, provenance) = self.seen.iter_mut().find(|(seen, _)| *seen == label)?;
         Some(provenance)
     }
 }
@@ -72,9 +84,25 @@ pub(crate) struct DependencyGraph {
     sites: FxHashMap<(&'static str, u32, u32), Serial>,
     /// The places of reported waits inside an `atomic` scope.
     reported_scope_waits: FxHashSet<&'static Location<'static>>,
+    order: TopologicalOrder,
+    cached: edge_cache::Writer,
     pub(crate) scratch: Scratch,
     pub(crate) edges: usize,
     pub(crate) acquisitions: u64,
+    /// How often new edges had to be searched from.
+    pub(crate) searches: u64,
+}
+
+impl Adjacency for Vec<Option<Node>> {
+    fn successors(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let node = self[node as usize].iter();
+        node.flat_map(|node| node.out.keys().copied())
+    }
+
+    fn predecessors(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let node = self[node as usize].iter();
+        node.flat_map(|node| node.inbound.iter().copied())
+    }
 }
 
 static GRAPH: Mutex<DependencyGraph> = Mutex::new(DependencyGraph::new());
@@ -119,9 +147,12 @@ impl DependencyGraph {
             classes: Vec::new(),
             sites: FxHashMap::with_hasher(FxBuildHasher),
             reported_scope_waits: FxHashSet::with_hasher(FxBuildHasher),
+            order: TopologicalOrder::new(),
+            cached: edge_cache::Writer::new(),
             scratch: Scratch::new(),
             edges: 0,
             acquisitions: 0,
+            searches: 0,
         }
     }
 
@@ -195,26 +226,69 @@ impl DependencyGraph {
         id
     }
 
-    /// Records an edge; `true` when nothing with this label was known.
+    /// Records an edge; `true` when nothing with this label was known. Else what
+    /// guarded it this time narrows its guard set.
     pub(crate) fn add_edge(
         &mut self,
         from: NodeId,
         to: NodeId,
         label: Label,
-        provenance: impl FnOnce() -> Provenance,
+        guards: GuardSet,
+        provenance: impl FnOnce(GuardSet) -> Provenance,
     ) -> bool {
         debug_assert_ne!(from, to, "an edge to itself is recursion, not order");
         let edge = self.node_mut(from).out.entry(to).or_default();
-        if edge.provenance(label).is_some() {
+        if let Some(known) = edge.provenance_mut(label) {
+            known.guards.narrow(&guards);
             return false;
         }
         let first = edge.seen.is_empty();
-        edge.seen.push((label, provenance()));
+        edge.seen.push((label, provenance(guards)));
         if first {
             self.node_mut(to).inbound.insert(from);
             self.edges += 1;
+            self.order.add_edge(from, to, &self.nodes);
         }
         true
+    }
+
+    /// Whether this edge can be part of a cycle; `false` is certain.
+    pub(crate) fn may_close_cycle(&mut self, from: NodeId, to: NodeId) -> bool {
+        self.order.may_close_cycle(from, to)
+    }
+
+    /// Lets other threads know of an edge whose cycles were searched for.
+    pub(crate) fn cache(&mut self, step: Step) {
+        let edge = EdgeKey {
+            from: self.node(step.from).key,
+            to: self.node(step.to).key,
+            label: step.label,
+        };
+        let seen = self.provenance(step).map(|seen| seen.guards.clone());
+        if let Some(guards) = seen {
+            self.cached.insert(&edge_cache::CACHE, &edge, &guards);
+        }
+    }
+
+    fn provenance(&self, step: Step) -> Option<&Provenance> {
+        let edge = self.node(step.from).out.get(&step.to)?;
+        edge.provenance(step.label)
+    }
+
+    /// The backtraces of a cycle's edges.
+    pub(crate) fn backtraces(&self, cycle: &[Step]) -> Vec<Option<Arc<Backtrace>>> {
+        let known = cycle.iter().filter_map(|step| self.provenance(*step));
+        known.map(|seen| seen.backtrace.clone()).collect()
+    }
+
+    /// A guard of all edges between the classes of a cycle, whatever their labels:
+    /// another label may close the same cycle.
+    pub(crate) fn guard_of(&self, cycle: &[Step]) -> Option<Guard> {
+        let edges = cycle
+            .iter()
+            .filter_map(|step| self.node(step.from).out.get(&step.to));
+        let seen = edges.flat_map(|edge| &edge.seen);
+        GuardSet::common(seen.map(|(_, seen)| &seen.guards))
     }
 
     /// Forgets the class of a lock that is gone: its nodes and their edges, and
@@ -230,6 +304,7 @@ impl DependencyGraph {
             let node = self.nodes[id as usize]
                 .take()
                 .expect("the index names nodes in use");
+            self.order.remove(id);
             for to in node.out.keys() {
                 self.node_mut(*to).inbound.remove(&id);
             }
@@ -294,7 +369,7 @@ mod tests {
     use super::*;
     use crate::mode::{HoldKind, Request};
 
-    fn provenance() -> Provenance {
+    fn provenance(guards: GuardSet) -> Provenance {
         Provenance {
             held_mode: Mode::Exclusive,
             held_at: Location::caller(),
@@ -303,18 +378,23 @@ mod tests {
             timed: false,
             wanted_at: Location::caller(),
             thread: Arc::from("test"),
+            backtrace: None,
+            guards,
         }
     }
 
     #[test]
     fn removing_a_class_removes_its_edges_both_ways_and_contracts_nothing() {
         let mut graph = DependencyGraph::new();
-        let label = Label::new(HoldKind::Exclusive, Request::Any);
+        let add = |graph: &mut DependencyGraph, from, to| {
+            let label = Label::new(HoldKind::Exclusive, Request::Any);
+            graph.add_edge(from, to, label, GuardSet::default(), provenance)
+        };
         let [a, b, c] =
             [1, 2, 3].map(|class| graph.node_of(NodeKey { class, subclass: 0 }, Origin::Instance));
-        assert!(graph.add_edge(a, b, label, provenance));
-        assert!(!graph.add_edge(a, b, label, provenance));
-        assert!(graph.add_edge(b, c, label, provenance));
+        assert!(add(&mut graph, a, b));
+        assert!(!add(&mut graph, a, b));
+        assert!(add(&mut graph, b, c));
         assert_eq!(graph.edges, 2);
         graph.remove_class(2);
         assert_eq!(graph.edges, 0);

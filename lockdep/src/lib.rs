@@ -146,15 +146,18 @@
 
 mod acquire;
 mod assert;
+mod backtrace;
 mod block;
 mod chain;
 mod class;
 mod config;
 mod context;
 mod dot;
+mod edge_cache;
 mod emit;
 mod fork;
 mod graph;
+mod guard_set;
 mod held;
 mod key;
 mod map;
@@ -167,6 +170,7 @@ mod search;
 mod splat;
 mod stat;
 mod thread;
+mod topological_order;
 #[cfg(feature = "lock-api-04")]
 mod tokenless;
 mod tracked;

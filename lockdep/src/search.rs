@@ -4,6 +4,9 @@
 //! block the request: some thread waits for the class (the edge that comes in),
 //! another holds it (the edge that goes out) in a way that makes the first wait.
 //!
+//! Most new edges cannot close any cycle, which the topological order knows: then
+//! there is no search.
+//!
 //! The search is breadth-first over pairs (class, what can block the request
 //! that led here). Visiting each class only once, as the kernel's
 //! `__bfs` does, lets a path that ends in a weak request hide one that ends in a
@@ -79,6 +82,7 @@ impl DependencyGraph {
     /// Explores everything that waits, possibly over others, for a holder of
     /// what `node` was requested for by `request`.
     fn explore(&mut self, node: NodeId, request: Request) {
+        self.searches += 1;
         let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new());
         scratch.start(self.slots());
         let start = state(node, request);
@@ -110,11 +114,16 @@ impl DependencyGraph {
     /// cycle through it that can deadlock and was not reported before; preferably
     /// one that was not possible before. What is returned counts as reported.
     pub(crate) fn new_cycles(&mut self, edges: &[Step]) -> Vec<Vec<Step>> {
-        let Some(first) = edges.first() else {
+        let may_close = |edge: &&Step| self.may_close_cycle(edge.from, edge.to);
+        let suspects: Vec<_> = edges.iter().filter(may_close).copied().collect();
+        let Some(first) = suspects.first() else {
             return Vec::new();
         };
         self.explore(first.to, first.label.request());
-        let walks: Vec<_> = edges.iter().filter_map(|edge| self.walk(*edge)).collect();
+        let walks: Vec<_> = suspects
+            .iter()
+            .filter_map(|edge| self.walk(*edge))
+            .collect();
         let mut found = Vec::new();
         for walk in walks {
             let edge = walk[0];

@@ -16,6 +16,9 @@ pub struct Stats {
     pub threads: usize,
     /// How often a validation took the graph's lock; in steady state, never.
     pub graph_lock_acquisitions: u64,
+    /// How often new dependencies had to be searched from for cycles; never as
+    /// long as all locks are taken in one order.
+    pub searches: u64,
 }
 
 /// The counts as they are now.
@@ -40,6 +43,7 @@ pub fn stats() -> Stats {
             dependencies: graph.edges,
             threads: block::all().count(),
             graph_lock_acquisitions: graph.acquisitions,
+            searches: graph.searches,
         }
     })
 }

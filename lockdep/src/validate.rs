@@ -1,18 +1,22 @@
 //! Validation of one acquisition against what the thread holds.
 
+use std::backtrace::Backtrace;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::acquire::Call;
+use crate::backtrace;
 use crate::block::Owner;
 use crate::class::{ClassName, NodeKey, Origin, Serial};
 use crate::context::WaitType;
+use crate::edge_cache::{self, EdgeKey};
 use crate::graph::{self, Provenance};
+use crate::guard_set::{self, Guard, GuardSet};
 use crate::held::Held;
 use crate::key::OrderKey;
 use crate::map::LockMap;
 use crate::mode::{Attempt, HoldKind, Label, Mode, Request};
-use crate::report::{Acquisition, HeldInfo, Report, ReportKind};
+use crate::report::{Acquisition, Dependency, HeldInfo, Report, ReportKind};
 use crate::search::Step;
 
 /// A lock that is about to be acquired.
@@ -100,39 +104,15 @@ impl Wanted {
 /// cycle, and reports the cycles that are new.
 #[cold]
 pub(crate) fn dependencies(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
-    let mut graph = graph::lock();
-    let mut new: Vec<(Step, &Held)> = Vec::new();
-    for held in wanted.others(owner) {
-        if held.node == wanted.node {
-            continue;
-        }
-        let step = Step {
-            from: graph.node_of(held.node, held.origin),
-            to: graph.node_of(wanted.node, wanted.origin),
-            label: Label::new(held.mode.hold_kind(), wanted.request),
-        };
-        let provenance = || Provenance {
-            held_mode: held.mode,
-            held_at: held.site,
-            wanted_mode: wanted.mode,
-            upgrade: wanted.upgrade,
-            timed: wanted.attempt == Attempt::Timed,
-            wanted_at: wanted.site,
-            thread: Arc::clone(&owner.name),
-        };
-        if graph.add_edge(step.from, step.to, step.label, provenance) {
-            new.push((step, held));
-        }
+    let holds = owner.held.as_slice().to_vec();
+    let unknown = unknown_edges(&holds, wanted);
+    if unknown.is_empty() {
+        return;
     }
-    let edges: Vec<Step> = new.iter().map(|(step, _)| *step).collect();
-    for cycle in graph.new_cycles(&edges) {
-        // A reduced cycle may have lost the new edge; then it is the walk that
-        // is new, and the newest hold speaks for it.
-        let conflict = new
-            .iter()
-            .find(|(step, _)| *step == cycle[0])
-            .unwrap_or(&new[new.len() - 1])
-            .1;
+    // Before the graph's lock, because it takes long.
+    let backtrace = backtrace::capture();
+    for found in record(owner, wanted, unknown, backtrace.as_ref()) {
+        let conflict = found.conflict;
         let detail = format!(
             "{} is waited for while {} is held, which is itself waited for, directly or not, \
              while {0} is held",
@@ -143,10 +123,121 @@ pub(crate) fn dependencies(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Rep
             }
         );
         let mut report = wanted.report(ReportKind::CircularDependency, owner, conflict, detail);
-        report.cycle = graph.describe(&cycle);
+        report.cycle = found.cycle;
+        for (edge, backtrace) in report.cycle.iter_mut().zip(found.backtraces) {
+            edge.backtrace = backtrace.map(|backtrace| backtrace.to_string());
+        }
         report.recovers |= report.cycle.iter().any(|edge| edge.timed);
+        report.guard = found.guard.map(|Guard { node, origin }| {
+            let name = ClassName { origin, node };
+            name.to_string()
+        });
+        report.backtrace = backtrace.as_ref().map(ToString::to_string);
         reports.push(report);
     }
+}
+
+/// The edge from a hold, as it is seen now.
+struct Seen<'a> {
+    held: &'a Held,
+    label: Label,
+    guards: GuardSet,
+}
+
+/// The edges about which the graph may have something to learn.
+fn unknown_edges<'a>(holds: &'a [Held], wanted: &Wanted) -> Vec<Seen<'a>> {
+    let mut unknown = Vec::new();
+    for (at, held) in holds.iter().enumerate() {
+        if Some(at) == wanted.upgrades || held.node == wanted.node {
+            continue;
+        }
+        let edge = EdgeKey {
+            from: held.node,
+            to: wanted.node,
+            label: Label::new(held.mode.hold_kind(), wanted.request),
+        };
+        let before = || {
+            let before = holds[..at].iter();
+            before.filter(|before| guard_set::guards(before, held.node, wanted.node))
+        };
+        let guarded = |guard| before().any(|before| edge_cache::guard_word(before.node) == guard);
+        if edge_cache::CACHE.knows(&edge, guarded) {
+            continue;
+        }
+        let guards = before().map(|before| Guard {
+            node: before.node,
+            origin: before.origin,
+        });
+        unknown.push(Seen {
+            held,
+            label: edge.label,
+            guards: guards.collect(),
+        });
+    }
+    unknown
+}
+
+/// A new cycle, with all that its report takes from the graph.
+struct Found<'a> {
+    conflict: &'a Held,
+    cycle: Vec<Dependency>,
+    backtraces: Vec<Option<Arc<Backtrace>>>,
+    guard: Option<Guard>,
+}
+
+fn record<'a>(
+    owner: &Owner,
+    wanted: &Wanted,
+    unknown: Vec<Seen<'a>>,
+    backtrace: Option<&Arc<Backtrace>>,
+) -> Vec<Found<'a>> {
+    let mut graph = graph::lock();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut new: Vec<(Step, &Held)> = Vec::new();
+    for Seen {
+        held,
+        label,
+        guards,
+    } in unknown
+    {
+        let step = Step {
+            from: graph.node_of(held.node, held.origin),
+            to: graph.node_of(wanted.node, wanted.origin),
+            label,
+        };
+        let provenance = |guards| Provenance {
+            held_mode: held.mode,
+            held_at: held.site,
+            wanted_mode: wanted.mode,
+            upgrade: wanted.upgrade,
+            timed: wanted.attempt == Attempt::Timed,
+            wanted_at: wanted.site,
+            thread: Arc::clone(&owner.name),
+            backtrace: backtrace.cloned(),
+            guards,
+        };
+        if graph.add_edge(step.from, step.to, step.label, guards, provenance) {
+            new.push((step, held));
+        }
+        steps.push(step);
+    }
+    let edges: Vec<Step> = new.iter().map(|(step, _)| *step).collect();
+    let cycles = graph.new_cycles(&edges);
+    for step in steps {
+        graph.cache(step);
+    }
+    let found = |cycle: Vec<Step>| {
+        // A reduced cycle may have lost the new edge; then it is the walk that
+        // is new, and the newest hold speaks for it.
+        let made_by = new.iter().find(|(step, _)| *step == cycle[0]);
+        Found {
+            conflict: made_by.unwrap_or(&new[new.len() - 1]).1,
+            cycle: graph.describe(&cycle),
+            backtraces: graph.backtraces(&cycle),
+            guard: graph.guard_of(&cycle),
+        }
+    };
+    cycles.into_iter().map(found).collect()
 }
 
 /// Reports a hold of the same lock, or of another lock of the same class that
