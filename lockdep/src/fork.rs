@@ -18,6 +18,7 @@ mod unix {
 
     use crate::emit::{self, HandlerGuard};
     use crate::graph::{self, GraphGuard};
+    use crate::observe;
     use crate::thread;
 
     /// All internal locks, held. No thread ever holds two of them otherwise, so
@@ -25,6 +26,7 @@ mod unix {
     struct Frozen {
         threads: thread::Frozen,
         _graph: GraphGuard,
+        _observed: observe::Frozen,
         _handler: HandlerGuard,
     }
 
@@ -54,6 +56,7 @@ mod unix {
                 slot.replace(Some(Frozen {
                     threads: thread::Frozen::new(),
                     _graph: graph::peek(),
+                    _observed: observe::Frozen::new(),
                     _handler: emit::lock_handler(),
                 }))
             })

@@ -160,6 +160,7 @@ mod graph;
 mod guard_set;
 mod held;
 mod key;
+mod lock_stat;
 mod map;
 mod mode;
 mod nested;
@@ -170,9 +171,10 @@ mod search;
 mod splat;
 mod stat;
 mod thread;
-mod topological_order;
 #[cfg(feature = "lock-api-04")]
 mod tokenless;
+mod topological_order;
+mod trace;
 mod tracked;
 mod validate;
 
@@ -187,6 +189,7 @@ pub use key::{LockClassKey, OrderFn, OrderKey};
 pub use lock_api;
 #[cfg(feature = "lock-api-04")]
 pub use lock_api_04;
+pub use lock_stat::{ContentionSite, LockStat, LockStatRow, Times, lock_stat};
 pub use map::LockMap;
 pub use mode::{Attempt, Mode};
 pub use nested::nested;
