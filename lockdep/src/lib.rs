@@ -67,9 +67,9 @@
 //!
 //! # How to use it
 //!
-//! * `Mutex` and `RwLock` are parking_lot's, validated. [`Tracked`] wraps any
-//!   other raw lock of `lock_api`. A lock that knows this crate carries a
-//!   [`LockMap`] itself.
+//! * `Mutex` and `RwLock` are parking_lot's, validated; [`std_sync`] has those of
+//!   `std::sync`. [`Tracked`] wraps any other raw lock of `lock_api`. A lock that
+//!   knows this crate carries a [`LockMap`] itself.
 //! * Give locks that belong together a class with [`lock_class_key!`]: an order
 //!   seen on one lock of a class then counts for all of them. A lock made by
 //!   `Mutex::new` is a class of its own; what is learnt about it goes with it.
@@ -170,6 +170,7 @@ mod report;
 mod search;
 mod splat;
 mod stat;
+pub mod std_sync;
 mod thread;
 #[cfg(feature = "lock-api-04")]
 mod tokenless;

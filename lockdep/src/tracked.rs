@@ -8,6 +8,7 @@ mod reacquire;
 mod rwlock;
 
 pub use condvar::TrackedCondvar;
+pub(crate) use reacquire::reacquire;
 
 use core::any::TypeId;
 use core::marker::PhantomData;
