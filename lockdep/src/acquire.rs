@@ -4,36 +4,217 @@ use std::panic::Location;
 
 use crate::block::{Block, Owner};
 use crate::chain::{ChainId, Child, Link};
-use crate::class::NodeKey;
+use crate::class::{Ids, NodeKey};
 use crate::config;
-use crate::context::WaitType;
+use crate::context::{Wait, WaitType};
 use crate::emit::{self, Unwind};
-use crate::held::{Held, HeldLock};
+use crate::held::{Held, HeldLock, How, Slot};
 use crate::map::LockMap;
 use crate::mode::{Attempt, Mode, Request};
+use crate::observe;
 use crate::release;
 use crate::report::Report;
 use crate::thread;
 use crate::validate::{self, Wanted};
 
-/// What a lock says when it calls [`LockMap::acquire`].
+/// What a lock says when it calls [`LockMap::acquire`]. All but the place is
+/// packed into one word, which is a constant at most places that lock: mode (bits
+/// 0-2), subclass (3-5), attempt (6-7), guards stay on their thread (8), subclass
+/// given (9).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
-    pub(crate) mode: Mode,
-    pub(crate) attempt: Attempt,
-    /// Guards of this acquisition cannot leave their thread.
-    pub(crate) stays: bool,
-    /// Given when the lock is taken *again*; else [`nested`](crate::nested) decides.
-    pub(crate) subclass: Option<u8>,
+    bits: u32,
     pub(crate) site: &'static Location<'static>,
+}
+
+impl Call {
+    const SUBCLASS: u32 = 3;
+    const ATTEMPT: u32 = 6;
+    const STAYS: u32 = 1 << 8;
+    const GIVEN: u32 = 1 << 9;
+    pub(crate) const BITS: u32 = 10;
+
+    #[inline]
+    pub(crate) const fn new(
+        mode: Mode,
+        attempt: Attempt,
+        stays: bool,
+        site: &'static Location<'static>,
+    ) -> Call {
+        let stays = if stays { Self::STAYS } else { 0 };
+        let bits = mode as u32 | (attempt as u32) << Self::ATTEMPT | stays;
+        Call { bits, site }
+    }
+
+    /// The same call with its subclass given, as when a lock is taken *again*;
+    /// else [`nested`](crate::nested) decides, and it is 0 outside of that.
+    #[inline]
+    pub(crate) const fn with_subclass(self, subclass: u8) -> Call {
+        let without = self.bits & !(0b111 << Self::SUBCLASS);
+        let bits = without | Self::GIVEN | (subclass as u32) << Self::SUBCLASS;
+        Call { bits, ..self }
+    }
+
+    pub(crate) const fn with_attempt(self, attempt: Attempt) -> Call {
+        let without = self.bits & !(0b11 << Self::ATTEMPT);
+        let bits = without | (attempt as u32) << Self::ATTEMPT;
+        Call { bits, ..self }
+    }
+
+    #[inline]
+    pub(crate) const fn mode_bits(self) -> u32 {
+        self.bits & 0b111
+    }
+
+    #[inline]
+    pub(crate) const fn bits(self) -> u32 {
+        self.bits
+    }
+
+    pub(crate) const fn from_bits(bits: u32, site: &'static Location<'static>) -> Call {
+        Call { bits, site }
+    }
+
+    /// Mode and subclass, as chains name them.
+    #[inline]
+    pub(crate) const fn step(self) -> u32 {
+        self.bits & 0b11_1111
+    }
+
+    #[inline]
+    pub(crate) const fn tries(self) -> bool {
+        self.bits >> Self::ATTEMPT & 0b11 == Attempt::Try as u32
+    }
+
+    pub(crate) const fn mode(self) -> Mode {
+        Mode::from_bits(self.bits)
+    }
+
+    pub(crate) const fn attempt(self) -> Attempt {
+        Attempt::from_bits(self.bits >> Self::ATTEMPT)
+    }
+
+    pub(crate) const fn stays(self) -> bool {
+        self.bits & Self::STAYS != 0
+    }
+
+    /// The subclass, if it is given.
+    pub(crate) const fn subclass(self) -> Option<u8> {
+        if self.bits & Self::GIVEN == 0 {
+            return None;
+        }
+        Some((self.bits >> Self::SUBCLASS & 0b111) as u8)
+    }
 }
 
 #[inline]
 #[track_caller]
 pub(crate) fn acquire(map: &LockMap, call: Call) -> HeldLock {
+    match config::mode() {
+        config::VALIDATE => validate_or_known(map, call),
+        config::OFF => HeldLock::UNTRACKED,
+        _ => acquire_observed(map, call),
+    }
+}
+
+/// Not inlined, so that what each place that locks gets is one branch and a call.
+#[inline]
+#[track_caller]
+fn validate_or_known(map: &LockMap, call: Call) -> HeldLock {
+    // SAFETY: the closure calls nothing but what works on its arguments.
+    let first = unsafe {
+        thread::calm(|block, owner| {
+            if !owner.held.is_empty() {
+                return None;
+            }
+            let ids = map.known_ids()?;
+            let chain = ChainId::first(ids.class, call.step());
+            push_known(map, call, ids, chain, Wait::SLEEP, block, owner)
+        })
+    };
+    match first {
+        Some(held) => held,
+        None => acquire_nested(map, call),
+    }
+}
+
+/// An acquisition inside of others. Apart from a first one, which needs fewer
+/// registers.
+#[inline]
+#[track_caller]
+fn acquire_nested(map: &LockMap, call: Call) -> HeldLock {
+    // SAFETY: the closure calls nothing but what works on its arguments.
+    let known = unsafe {
+        thread::calm(|block, owner| {
+            let ids = map.known_ids()?;
+            let top = owner.held.top()?;
+            let limit = top.how.limit_bits();
+            if ids.waits.of(call).outer_bits() > limit && !call.tries() {
+                return None;
+            }
+            let link = Link::acquire(top.chain, ids.class, call.step(), call.tries());
+            let chain = owner.cache.get_simple(&link)?;
+            push_known(map, call, ids, chain, limit, block, owner)
+        })
+    };
+    match known {
+        Some(held) => held,
+        None => acquire_new(map, call),
+    }
+}
+
+/// Puts an acquisition on the stack whose chain this thread has seen before.
+/// `None`, for what only [`enter`] can do, changes nothing.
+#[inline]
+fn push_known(
+    map: &LockMap,
+    call: Call,
+    ids: Ids,
+    chain: ChainId,
+    limit: u32,
+    block: &Block,
+    owner: &mut Owner,
+) -> Option<HeldLock> {
+    let at = owner.held.len();
+    if at >= owner.held.capacity() || map.order != 0 {
+        return None;
+    }
+    let token = owner.next_token();
+    let inner = ids.waits.of(call).inner_bits();
+    owner.held.push_slot(Slot {
+        token,
+        lock: ids.lock,
+        address: map.address(),
+        class: ids.class,
+        origin: map.origin,
+        site: call.site,
+        chain,
+        how: How::new(call, inner, limit.min(inner)),
+    });
+    block.publish_top(at, ids.lock);
+    Some(HeldLock(token))
+}
+
+/// Like [`acquire_new`], and tells the observers.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn acquire_observed(map: &LockMap, call: Call) -> HeldLock {
     if !config::validates() {
         return HeldLock::UNTRACKED;
     }
+    let held = acquire_new(map, call);
+    if held != HeldLock::UNTRACKED && config::observes() {
+        observe::wanted(map, &held, call.mode(), call.attempt(), call.site);
+    }
+    held
+}
+
+/// An acquisition for which something is special or new.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn acquire_new(map: &LockMap, call: Call) -> HeldLock {
     let entered = thread::with_tracked(|block, owner| {
         let mut reports = Vec::new();
         let held = enter(map, call, block, owner, &mut reports);
@@ -66,7 +247,6 @@ fn deliver(map: &LockMap, held: HeldLock, reports: Vec<Report>) -> HeldLock {
 
 /// Puts an acquisition on the stack; validated, unless this thread has seen the
 /// same situation before.
-#[inline]
 fn enter(
     map: &LockMap,
     call: Call,
@@ -74,14 +254,19 @@ fn enter(
     owner: &mut Owner,
     reports: &mut Vec<Report>,
 ) -> HeldLock {
-    let Call { mode, attempt, .. } = call;
+    let (mode, attempt) = (call.mode(), call.attempt());
     let ids = map.ids();
-    let token = owner.next_token(block);
+    let mut token = owner.next_token();
+    if config::observes() {
+        token = HeldLock(token).observed().0;
+    }
     let node = NodeKey {
         class: ids.class,
-        subclass: call.subclass.unwrap_or_else(|| owner.take_subclass(token)),
+        subclass: call
+            .subclass()
+            .unwrap_or_else(|| owner.take_subclass(token)),
     };
-    let (outer, inner) = map.wait_types(mode);
+    let (outer, inner) = (ids.waits.of(call).outer(), ids.waits.of(call).inner());
     let waits = attempt != Attempt::Try;
     let wanted = || Wanted::new(map, node, call);
     if waits && outer > limit(owner) {
@@ -101,7 +286,7 @@ fn enter(
             owner.cache.get_or_insert(link)
         }
     };
-    block.publish_top(owner.held.as_slice().len(), ids.lock);
+    block.publish_top(owner.held.len(), ids.lock);
     owner.held.push(Held {
         token,
         lock: ids.lock,
@@ -112,9 +297,12 @@ fn enter(
         mode,
         attempt,
         site: call.site,
-        stays: call.stays,
+        stays: call.stays(),
         inner,
-        limit: owner.held.top().map_or(inner, |top| inner.min(top.limit)),
+        limit: owner
+            .held
+            .top()
+            .map_or(inner, |top| inner.min(top.how.limit())),
         chain,
     });
     HeldLock(token)
@@ -150,7 +338,10 @@ pub(crate) fn limit(owner: &Owner) -> WaitType {
         0 => WaitType::Sleep,
         _ => WaitType::Bounded,
     };
-    owner.held.top().map_or(scope, |top| top.limit.min(scope))
+    owner
+        .held
+        .top()
+        .map_or(scope, |top| top.how.limit().min(scope))
 }
 
 /// The call's mode is the one that the upgrade leads to.
@@ -159,11 +350,11 @@ pub(crate) fn upgrade(map: &LockMap, held: &mut HeldLock, call: Call) {
     if *held == HeldLock::UNTRACKED {
         return;
     }
-    if call.attempt != Attempt::Try {
+    if call.attempt() != Attempt::Try {
         let reports = thread::with_tracked(|_, owner| check_upgrade(map, held, call, owner));
         emit::deliver(reports.unwrap_or_default(), Unwind::Allowed);
     }
-    release::set_mode(map, held, call.mode, call.stays);
+    release::set_mode(map, held, call.mode(), call.stays());
 }
 
 fn check_upgrade(map: &LockMap, held: &HeldLock, call: Call, owner: &mut Owner) -> Vec<Report> {
@@ -172,7 +363,7 @@ fn check_upgrade(map: &LockMap, held: &HeldLock, call: Call, owner: &mut Owner) 
     let at = owner.held.find(|own| own.token == held.0);
     let node = NodeKey {
         class: map.ids().class,
-        subclass: at.map_or(0, |at| owner.held.as_slice()[at].node.subclass),
+        subclass: at.map_or(0, |at| owner.held.get(at).node.subclass),
     };
     let mut wanted = Wanted::new(map, node, call);
     wanted.request = Request::Upgrade;
@@ -195,7 +386,7 @@ fn check_upgrade(map: &LockMap, held: &HeldLock, call: Call, owner: &mut Owner) 
 /// Like [`limit`], without the hold at `at`: an upgrade waits inside its own
 /// section by nature.
 fn limit_without(owner: &Owner, at: Option<usize>) -> WaitType {
-    let holds = owner.held.as_slice().iter().enumerate();
+    let holds = owner.held.iter().enumerate();
     let inner = holds
         .filter(|(i, _)| Some(*i) != at)
         .map(|(_, held)| held.inner);

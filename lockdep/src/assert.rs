@@ -75,8 +75,8 @@ pub fn assert_lock<L: HasLockMap + ?Sized>(lock: &L, demand: Demand) {
     let serial = map.serial.load(Ordering::Relaxed);
     let site = Location::caller();
     let report = thread::with_tracked(|_, owner| {
-        let own = |held: &&Held| held.lock == serial && serial != 0;
-        let holds = || owner.held.as_slice().iter().filter(own);
+        let own = |held: &Held| held.lock == serial && serial != 0;
+        let holds = || owner.held.iter().filter(own);
         let (fine, claim) = match demand {
             Demand::Held => (holds().next().is_some(), "held"),
             Demand::HeldExclusive => (
@@ -90,7 +90,7 @@ pub fn assert_lock<L: HasLockMap + ?Sized>(lock: &L, demand: Demand) {
         }
         let detail = format!("the lock should be {claim} by this thread");
         let mut report = Report::new(ReportKind::AssertionFailed, owner, site, detail);
-        report.conflict = holds().next_back().map(HeldInfo::from);
+        report.conflict = holds().next_back().as_ref().map(HeldInfo::from);
         Some(report)
     });
     fail(report.flatten());
@@ -105,10 +105,10 @@ pub fn assert_none() {
     }
     let site = Location::caller();
     let report = thread::with_tracked(|_, owner| {
-        let newest = owner.held.top()?;
+        let newest = owner.held.iter().next_back()?;
         let detail = "this thread should hold no lock".to_owned();
         let mut report = Report::new(ReportKind::AssertionFailed, owner, site, detail);
-        report.conflict = Some(HeldInfo::from(newest));
+        report.conflict = Some(HeldInfo::from(&newest));
         Some(report)
     });
     fail(report.flatten());
@@ -151,8 +151,14 @@ pub fn held() -> Vec<HeldInfo> {
     if !config::validates() {
         return Vec::new();
     }
-    thread::with_tracked(|_, owner| owner.held.as_slice().iter().map(HeldInfo::from).collect())
-        .unwrap_or_default()
+    thread::with_tracked(|_, owner| {
+        owner
+            .held
+            .iter()
+            .map(|held| HeldInfo::from(&held))
+            .collect()
+    })
+    .unwrap_or_default()
 }
 
 /// Asserts that this thread holds the lock, in any mode.

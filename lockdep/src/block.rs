@@ -25,8 +25,8 @@ pub(crate) struct Owner {
     pub(crate) held: HeldStack,
     pub(crate) cache: ChainCache,
     pub(crate) name: Arc<str>,
-    /// Count of acquisitions, over all threads this block has served.
-    count: u64,
+    /// The newest token: counts acquisitions, over all threads this block served.
+    token: u64,
     /// The innermost open scope of [`nested`](crate::nested).
     pub(crate) nesting: Option<Nesting>,
     /// How many [`atomic`](crate::atomic) scopes are open.
@@ -36,9 +36,11 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    pub(crate) fn next_token(&mut self, block: &Block) -> u64 {
-        self.count += 1;
-        HeldLock::new(block.index, self.count).0
+    #[inline]
+    pub(crate) fn next_token(&mut self) -> u64 {
+        const COUNT: u64 = (1 << HeldLock::COUNT_BITS) - 1;
+        self.token = self.token & !COUNT | (self.token + 1) & COUNT;
+        self.token
     }
 
     /// The subclass of the acquisition `token`: that of an open scope, if this
@@ -96,7 +98,7 @@ impl Mail {
 }
 
 /// How many holds of a thread other threads can see (see `Block::published`).
-const PUBLISHED: usize = 16;
+const PUBLISHED: usize = 48;
 
 // Alignment: what the owner reads at every operation shares a cache line with
 // nothing that other blocks' owners write.
@@ -141,7 +143,7 @@ pub(crate) fn create() -> Option<&'static Block> {
             held: HeldStack::default(),
             cache: ChainCache::new(),
             name: Arc::from(""),
-            count: 0,
+            token: HeldLock::new(index, 0).0,
             nesting: None,
             atomic: 0,
             collectors: Vec::new(),
@@ -220,9 +222,12 @@ impl Block {
     /// Shows the holds from `from` upwards to other threads.
     #[inline]
     pub(crate) fn publish(&self, held: &HeldStack, from: usize) {
-        let holds = held.as_slice();
         for (at, slot) in self.published.iter().enumerate().skip(from) {
-            let lock = holds.get(at).map_or(0, |held| held.lock);
+            let lock = if at < held.len() {
+                held.get(at).lock
+            } else {
+                0
+            };
             // Relaxed: who drops a lock has exclusive access to it, so every
             // acquisition and release of it happened before and is seen.
             slot.store(lock, Ordering::Relaxed);

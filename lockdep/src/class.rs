@@ -4,6 +4,7 @@ use core::fmt;
 use core::panic::Location;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::context::{WaitTable, Waits};
 use crate::graph;
 use crate::key::LockClassKey;
 use crate::map::LockMap;
@@ -30,26 +31,31 @@ pub(crate) struct NodeKey {
     pub(crate) subclass: u8,
 }
 
-/// The serials of a lock and of its class.
+/// The serials of a lock and of its class, and the wait types of its modes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ids {
     pub(crate) lock: Serial,
     pub(crate) class: Serial,
+    pub(crate) waits: Waits,
 }
 
 impl LockMap {
     /// The serials of this lock, assigned at its first acquisition.
     #[inline]
     pub(crate) fn ids(&self) -> Ids {
+        self.known_ids().unwrap_or_else(|| self.assign_ids())
+    }
+
+    /// `None` before the first acquisition.
+    #[inline]
+    pub(crate) fn known_ids(&self) -> Option<Ids> {
         // Acquire: pairs with the Release in `assign_ids`, so that who sees the
-        // class also sees the lock's serial, which is stored first.
+        // class also sees the rest, which is stored first.
         let class = self.class.load(Ordering::Acquire);
-        if class == 0 {
-            return self.assign_ids();
-        }
-        // Relaxed: ordered after the store by the Acquire above.
+        // Relaxed: ordered after the stores by the Acquire above.
         let lock = self.serial.load(Ordering::Relaxed);
-        Ids { lock, class }
+        let waits = Waits::from_bits(self.wait_types.load(Ordering::Relaxed));
+        (class != 0).then_some(Ids { lock, class, waits })
     }
 
     #[cold]
@@ -64,9 +70,16 @@ impl LockMap {
             },
             Origin::Site(site) => graph::lock().register_site(site),
         };
-        // Release: pairs with the Acquire in `ids`; publishes `serial` too.
+        let declared = match self.origin {
+            Origin::Key(key) => key.wait,
+            _ => WaitTable::UNDECLARED,
+        };
+        let waits = declared.or(self.wait);
+        // Relaxed: published by the store below; two threads store the same.
+        self.wait_types.store(waits.to_bits(), Ordering::Relaxed);
+        // Release: pairs with the Acquire in `known_ids`.
         self.class.store(class, Ordering::Release);
-        Ids { lock, class }
+        Ids { lock, class, waits }
     }
 }
 

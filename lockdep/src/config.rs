@@ -38,6 +38,11 @@ pub(crate) fn mode() -> u8 {
     }
 }
 
+/// Whether `trace` or `stat` is on.
+pub(crate) fn observes() -> bool {
+    mode() & (TRACE | STAT) != 0
+}
+
 #[inline]
 pub(crate) fn validates() -> bool {
     mode() & VALIDATE != 0

@@ -6,6 +6,7 @@
 
 use std::panic::Location;
 
+use crate::acquire::Call;
 use crate::emit::{self, Unwind};
 use crate::mode::Mode;
 use crate::{acquire, config, thread, validate};
@@ -30,7 +31,8 @@ pub enum WaitType {
 }
 
 impl WaitType {
-    const fn from_bits(bits: u32) -> WaitType {
+    #[inline]
+    pub(crate) const fn from_bits(bits: u32) -> WaitType {
         match bits & 0b11 {
             0 => WaitType::Free,
             1 => WaitType::Spin,
@@ -67,18 +69,83 @@ impl WaitTable {
         table
     }
 
-    /// `(outer, inner)` of `mode`: from this table, else from `fallback`, else
-    /// an ordinary sleeping lock.
-    pub(crate) const fn get(self, mode: Mode, fallback: WaitTable) -> (WaitType, WaitType) {
-        let shift = mode as u32 * Self::BITS;
-        let mut entry = self.0 >> shift;
-        if entry & Self::DECLARED == 0 {
-            entry = fallback.0 >> shift;
+    const fn entry(self, mode: Mode) -> u32 {
+        self.0 >> (mode as u32 * Self::BITS)
+    }
+
+    /// What this table says, else `fallback`, else that it is an ordinary
+    /// sleeping lock.
+    pub(crate) const fn or(self, fallback: WaitTable) -> Waits {
+        let mut waits = 0;
+        let mut i = 0;
+        while i < Mode::ALL.len() {
+            let mode = Mode::ALL[i];
+            let entry = if self.entry(mode) & Self::DECLARED != 0 {
+                self.entry(mode)
+            } else if fallback.entry(mode) & Self::DECLARED != 0 {
+                fallback.entry(mode)
+            } else {
+                0b1111
+            };
+            waits |= (entry & 0b1111) << (i as u32 * Waits::BITS);
+            i += 1;
         }
-        if entry & Self::DECLARED == 0 {
-            return (WaitType::Sleep, WaitType::Sleep);
-        }
-        (WaitType::from_bits(entry >> 2), WaitType::from_bits(entry))
+        Waits(waits)
+    }
+}
+
+/// The wait types of each mode, four bits a mode: bits 2-3 are the outer and bits
+/// 0-1 the inner type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waits(u32);
+
+impl Waits {
+    const BITS: u32 = 4;
+
+    pub(crate) const fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) const fn from_bits(bits: u32) -> Waits {
+        Waits(bits)
+    }
+
+    /// Those of the mode that is wanted.
+    #[inline]
+    pub(crate) const fn of(self, call: Call) -> Wait {
+        Wait(self.0 >> (call.mode_bits() * Self::BITS))
+    }
+
+    pub(crate) const fn get(self, mode: Mode) -> Wait {
+        Wait(self.0 >> (mode as u32 * Self::BITS))
+    }
+}
+
+/// The outer and inner wait type of one mode. Their bits are ordered as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait(u32);
+
+impl Wait {
+    /// The bits of [`WaitType::Sleep`].
+    pub(crate) const SLEEP: u32 = WaitType::Sleep as u32;
+
+    #[inline]
+    pub(crate) const fn outer_bits(self) -> u32 {
+        self.0 >> 2 & 0b11
+    }
+
+    #[inline]
+    pub(crate) const fn inner_bits(self) -> u32 {
+        self.0 & 0b11
+    }
+
+    pub(crate) const fn outer(self) -> WaitType {
+        WaitType::from_bits(self.outer_bits())
+    }
+
+    pub(crate) const fn inner(self) -> WaitType {
+        WaitType::from_bits(self.inner_bits())
     }
 }
 
@@ -104,8 +171,7 @@ pub(crate) fn might_sleep_at(site: &'static Location<'static>) {
         if acquire::limit(owner) >= WaitType::Sleep {
             return None;
         }
-        let mut holds = owner.held.as_slice().iter();
-        let section = holds.rfind(|held| held.inner < WaitType::Sleep).copied();
+        let section = owner.held.iter().rfind(|held| held.inner < WaitType::Sleep);
         validate::too_long(owner, section, WaitType::Sleep, "a sleep", site)
     });
     if let Some(report) = report.flatten() {
@@ -129,13 +195,17 @@ pub fn atomic<R>(f: impl FnOnce() -> R) -> R {
     impl Drop for Leave {
         fn drop(&mut self) {
             thread::with(|_, owner| owner.atomic -= 1);
+            thread::scope(-1);
         }
     }
     if !config::validates() {
         return f();
     }
     let entered = thread::with_tracked(|_, owner| owner.atomic += 1);
-    let _leave = entered.map(|()| Leave);
+    let _leave = entered.map(|()| {
+        thread::scope(1);
+        Leave
+    });
     f()
 }
 
@@ -149,17 +219,11 @@ mod tests {
             .with(Mode::SharedRecursive, WaitType::Bounded, WaitType::Sleep)
             .with(Mode::Exclusive, WaitType::Sleep, WaitType::Bounded);
         let key = WaitTable::UNDECLARED.with(Mode::Exclusive, WaitType::Spin, WaitType::Free);
-        assert_eq!(
-            key.get(Mode::Exclusive, lock),
-            (WaitType::Spin, WaitType::Free)
-        );
-        assert_eq!(
-            key.get(Mode::SharedRecursive, lock),
-            (WaitType::Bounded, WaitType::Sleep)
-        );
-        assert_eq!(
-            key.get(Mode::Upgradable, lock),
-            (WaitType::Sleep, WaitType::Sleep)
-        );
+        let both = key.or(lock);
+        let types = |mode| (both.get(mode).outer(), both.get(mode).inner());
+        assert_eq!(types(Mode::Exclusive), (WaitType::Spin, WaitType::Free));
+        let read = types(Mode::SharedRecursive);
+        assert_eq!(read, (WaitType::Bounded, WaitType::Sleep));
+        assert_eq!(types(Mode::Upgradable), (WaitType::Sleep, WaitType::Sleep));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use crate::acquire::Call;
 use crate::chain::{ChainCache, ChainId, Link};
 use crate::class::{NodeKey, Origin, Serial};
 use crate::context::WaitType;
@@ -21,15 +22,28 @@ impl HeldLock {
     /// The lower bits count the acquisitions of a block, the upper ones are the
     /// block's index plus one. The count would have to go round (2^44
     /// acquisitions) within one hold for two holds to be confused.
-    const COUNT_BITS: u32 = 44;
-    pub(crate) const MAX_BLOCKS: u32 = (1 << (u64::BITS - Self::COUNT_BITS)) - 1;
+    pub(crate) const COUNT_BITS: u32 = 44;
+    /// Marks an acquisition that [`observe`](crate::observe) was told of, so that
+    /// the calls that follow need no look at the mode byte.
+    const OBSERVED: u64 = 1 << 63;
+    pub(crate) const MAX_BLOCKS: u32 = (Self::OBSERVED >> Self::COUNT_BITS) as u32 - 1;
 
+    #[inline]
     pub(crate) const fn new(block: u32, count: u64) -> HeldLock {
         HeldLock((block as u64 + 1) << Self::COUNT_BITS | (count & ((1 << Self::COUNT_BITS) - 1)))
     }
 
+    pub(crate) const fn observed(self) -> HeldLock {
+        HeldLock(self.0 | Self::OBSERVED)
+    }
+
+    #[inline]
+    pub(crate) const fn is_observed(&self) -> bool {
+        self.0 & Self::OBSERVED != 0
+    }
+
     pub(crate) const fn block(&self) -> u32 {
-        (self.0 >> Self::COUNT_BITS) as u32 - 1
+        ((self.0 & !Self::OBSERVED) >> Self::COUNT_BITS) as u32 - 1
     }
 }
 
@@ -56,44 +70,159 @@ pub(crate) struct Held {
     pub(crate) chain: ChainId,
 }
 
+/// A [`Held`] as it is kept: few words, because every one of them has to reach
+/// memory before the lock's own atomic operation can.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) token: u64,
+    pub(crate) lock: Serial,
+    pub(crate) address: usize,
+    pub(crate) class: Serial,
+    pub(crate) origin: Origin,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) chain: ChainId,
+    pub(crate) how: How,
+}
+
+/// How a lock was asked for and is held, in one word: the bits of the [`Call`],
+/// then the inner wait type and the limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How(u32);
+
+impl How {
+    const INNER: u32 = Call::BITS;
+    const LIMIT: u32 = Call::BITS + 2;
+
+    #[inline]
+    pub(crate) const fn new(call: Call, inner: u32, limit: u32) -> How {
+        How(call.bits() | inner << Self::INNER | limit << Self::LIMIT)
+    }
+
+    const fn call(self, site: &'static Location<'static>) -> Call {
+        Call::from_bits(self.0 & ((1 << Call::BITS) - 1), site)
+    }
+
+    const fn inner(self) -> WaitType {
+        WaitType::from_bits(self.0 >> Self::INNER)
+    }
+
+    #[inline]
+    pub(crate) const fn limit_bits(self) -> u32 {
+        self.0 >> Self::LIMIT
+    }
+
+    pub(crate) const fn limit(self) -> WaitType {
+        WaitType::from_bits(self.limit_bits())
+    }
+}
+
 /// The holds of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct HeldStack {
-    holds: Vec<Held>,
+    slots: Vec<Slot>,
+    /// The numbers of the holds that have one for their class's ordering
+    /// function, by token.
+    orders: Vec<(u64, u64)>,
 }
 
 impl HeldStack {
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[Held] {
-        &self.holds
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     #[inline]
-    pub(crate) fn top(&self) -> Option<&Held> {
-        self.holds.last()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The holds, oldest first.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Held> + ExactSizeIterator {
+        self.slots.iter().map(|slot| self.read(slot))
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Held {
+        self.read(&self.slots[at])
+    }
+
+    fn read(&self, slot: &Slot) -> Held {
+        let call = slot.how.call(slot.site);
+        let own = |(token, _): &&(u64, u64)| *token == slot.token;
+        Held {
+            token: slot.token,
+            lock: slot.lock,
+            address: slot.address,
+            order: self.orders.iter().find(own).map_or(0, |(_, order)| *order),
+            node: NodeKey {
+                class: slot.class,
+                subclass: call.subclass().unwrap_or(0),
+            },
+            origin: slot.origin,
+            mode: call.mode(),
+            attempt: call.attempt(),
+            site: slot.site,
+            stays: call.stays(),
+            inner: slot.how.inner(),
+            limit: slot.how.limit(),
+            chain: slot.chain,
+        }
+    }
+
+    fn slot(held: &Held) -> Slot {
+        let call = Call::new(held.mode, held.attempt, held.stays, held.site);
+        let call = call.with_subclass(held.node.subclass);
+        Slot {
+            token: held.token,
+            lock: held.lock,
+            address: held.address,
+            class: held.node.class,
+            origin: held.origin,
+            site: held.site,
+            chain: held.chain,
+            how: How::new(call, held.inner as u32, held.limit as u32),
+        }
     }
 
     #[inline]
+    pub(crate) fn top(&self) -> Option<&Slot> {
+        self.slots.last()
+    }
+
     pub(crate) fn push(&mut self, held: Held) {
-        self.holds.push(held);
+        if held.order != 0 {
+            self.orders.push((held.token, held.order));
+        }
+        self.slots.push(Self::slot(&held));
+    }
+
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// Adds a hold that has no number.
+    #[inline]
+    pub(crate) fn push_slot(&mut self, slot: Slot) {
+        self.slots.push(slot);
+    }
+
+    /// Takes the newest hold off, which has no number.
+    #[inline]
+    pub(crate) fn pop(&mut self) {
+        self.slots.pop();
     }
 
     /// The position of a hold; searched from the newest.
     #[inline]
-    pub(crate) fn find(&self, is: impl Fn(&Held) -> bool) -> Option<usize> {
-        self.holds.iter().rposition(is)
+    pub(crate) fn find(&self, is: impl Fn(&Slot) -> bool) -> Option<usize> {
+        self.slots.iter().rposition(is)
     }
 
     /// Takes a hold out, wherever it is.
-    #[inline]
     pub(crate) fn remove(&mut self, at: usize, cache: &mut ChainCache) {
-        if at + 1 == self.holds.len() {
-            // The usual case: released in reverse order, nothing above changes.
-            self.holds.truncate(at);
-        } else {
-            self.holds.remove(at);
-            self.rebuild(at, cache);
-        }
+        let slot = self.slots.remove(at);
+        self.orders.retain(|(token, _)| *token != slot.token);
+        self.rebuild(at, cache);
     }
 
     /// Changes what a hold is to those who wait for it.
@@ -105,25 +234,28 @@ impl HeldStack {
         stays: bool,
         cache: &mut ChainCache,
     ) {
-        let held = &mut self.holds[at];
-        held.mode = mode;
-        held.inner = inner;
-        held.stays = stays;
+        let held = Held {
+            mode,
+            inner,
+            stays,
+            ..self.get(at)
+        };
+        self.slots[at] = Self::slot(&held);
         self.rebuild(at, cache);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.holds.clear();
+        self.slots.clear();
+        self.orders.clear();
     }
 
     /// Names the chains from `at` upwards again, after something at or below
     /// `at` changed. The new links are unchecked: no acquisition happened, so
     /// there may be no edges for them (after a downgrade, for one).
     fn rebuild(&mut self, at: usize, cache: &mut ChainCache) {
-        for i in at..self.holds.len() {
-            let below = i.checked_sub(1).map(|below| self.holds[below]);
-            let held = &mut self.holds[i];
-            match below {
+        for i in at..self.slots.len() {
+            let mut held = self.get(i);
+            match i.checked_sub(1).map(|below| self.slots[below]) {
                 None => {
                     held.chain = ChainId::single(held.node, held.mode);
                     held.limit = held.inner;
@@ -131,9 +263,10 @@ impl HeldStack {
                 Some(below) => {
                     let link = Link::unchecked(below.chain, held.node, held.mode);
                     held.chain = cache.get_or_insert(link);
-                    held.limit = held.inner.min(below.limit);
+                    held.limit = held.inner.min(below.how.limit());
                 }
             }
+            self.slots[i] = Self::slot(&held);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::context::{WaitTable, WaitType};
 use crate::held::HeldLock;
 use crate::key::{LockClassKey, OrderKey};
 use crate::mode::{Attempt, Mode};
+use crate::observe;
 use crate::release;
 
 /// Connects one lock to the validator; a lock implementation stores one and
@@ -34,8 +35,11 @@ pub struct LockMap {
     pub(crate) order: u64,
     /// This lock's serial; 0 until first acquired. Never reused.
     pub(crate) serial: AtomicU64,
-    /// The serial of this lock's class; 0 until first acquired.
+    /// The serial of this lock's class; 0 until first acquired, and what follows
+    /// from the declarations is worked out then.
     pub(crate) class: AtomicU64,
+    /// The wait types of all modes, the key's declarations before the lock's own.
+    pub(crate) wait_types: AtomicU32,
     /// How many holds of this lock were detached and not yet released. A hint
     /// that is never too low: after a fork, the holds of the threads that are
     /// gone are still counted.
@@ -51,6 +55,7 @@ impl LockMap {
             order: 0,
             serial: AtomicU64::new(0),
             class: AtomicU64::new(0),
+            wait_types: AtomicU32::new(0),
             detached: AtomicU32::new(0),
         }
     }
@@ -94,6 +99,7 @@ impl LockMap {
     #[must_use]
     pub const fn wait(mut self, outer: WaitType, inner: WaitType) -> LockMap {
         self.wait = self.wait.with_all(outer, inner);
+        self.class = AtomicU64::new(0);
         self
     }
 
@@ -101,6 +107,7 @@ impl LockMap {
     #[must_use]
     pub const fn wait_for(mut self, mode: Mode, outer: WaitType, inner: WaitType) -> LockMap {
         self.wait = self.wait.with(mode, outer, inner);
+        self.class = AtomicU64::new(0);
         self
     }
 
@@ -115,27 +122,12 @@ impl LockMap {
         self
     }
 
-    /// The outer and inner wait type of `mode`.
-    #[inline]
-    pub(crate) fn wait_types(&self, mode: Mode) -> (WaitType, WaitType) {
-        let declared = match self.origin {
-            Origin::Key(key) => key.wait,
-            _ => WaitTable::UNDECLARED,
-        };
-        declared.get(mode, self.wait)
-    }
-
     #[inline]
     fn call(&self, mode: Mode, attempt: Attempt, site: &'static Location<'static>) -> Call {
-        Call {
-            mode,
-            attempt,
-            stays: self.stays(mode),
-            subclass: None,
-            site,
-        }
+        Call::new(mode, attempt, self.stays(mode), site)
     }
 
+    #[inline]
     fn stays(&self, mode: Mode) -> bool {
         self.stays & 1 << mode as u8 != 0
     }
@@ -147,6 +139,7 @@ impl LockMap {
         }
     }
 
+    #[inline]
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
@@ -159,6 +152,7 @@ impl LockMap {
     ///
     /// With [`Policy::Panic`](crate::Policy::Panic), when the acquisition is
     /// reported; then nothing is held.
+    #[inline]
     #[track_caller]
     pub fn acquire(&self, mode: Mode, attempt: Attempt) -> HeldLock {
         acquire::acquire(self, self.call(mode, attempt, Location::caller()))
@@ -167,7 +161,19 @@ impl LockMap {
     /// Records that the wait is over and the lock is held.
     #[inline]
     pub fn acquired(&self, held: &HeldLock) {
-        let _ = held;
+        if held.is_observed() {
+            observe::acquired(self, held);
+        }
+    }
+
+    /// Records that the lock was not free: the wait begins. For
+    /// [`lock_stat`](crate::lock_stat) and the event `lock_contended`; a lock that
+    /// cannot tell need not call it.
+    #[inline]
+    pub fn contended(&self, held: &HeldLock) {
+        if held.is_observed() {
+            observe::contended(self, held);
+        }
     }
 
     /// Takes an acquisition back that failed (a try that lost, a timeout); a

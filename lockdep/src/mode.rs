@@ -42,6 +42,17 @@ impl Mode {
         Mode::UpgradableRecursive,
     ];
 
+    #[inline]
+    pub(crate) const fn from_bits(bits: u32) -> Mode {
+        match bits & 0b111 {
+            0 => Mode::Exclusive,
+            1 => Mode::Shared,
+            2 => Mode::SharedRecursive,
+            3 => Mode::Upgradable,
+            _ => Mode::UpgradableRecursive,
+        }
+    }
+
     /// The word used for this mode in reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -72,6 +83,17 @@ pub enum Attempt {
     /// Waits, but gives up. Counts as blocking: a deadlock that ends by a
     /// timeout is still a bug, and the report says that it would recover.
     Timed,
+}
+
+impl Attempt {
+    #[inline]
+    pub(crate) const fn from_bits(bits: u32) -> Attempt {
+        match bits & 0b11 {
+            0 => Attempt::Block,
+            1 => Attempt::Try,
+            _ => Attempt::Timed,
+        }
+    }
 }
 
 /// What a hold is to those who wait for it: recursive or not makes no

@@ -63,6 +63,7 @@ pub fn nested<R>(subclass: u8, f: impl FnOnce() -> R) -> R {
                     around.taken_by = ended.taken_by;
                 }
             });
+            thread::scope(-1);
         }
     }
     assert!(
@@ -77,6 +78,9 @@ pub fn nested<R>(subclass: u8, f: impl FnOnce() -> R) -> R {
         taken_by: Nesting::PENDING,
     };
     let around = thread::with_tracked(|_, owner| owner.nesting.replace(scope));
-    let _leave = around.map(|around| Leave { around });
+    let _leave = around.map(|around| {
+        thread::scope(1);
+        Leave { around }
+    });
     f()
 }

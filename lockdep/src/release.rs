@@ -13,11 +13,13 @@ use crate::graph;
 use crate::held::{Held, HeldLock};
 use crate::map::LockMap;
 use crate::mode::Mode;
+use crate::observe;
 use crate::report::{HeldInfo, Report, ReportKind};
 use crate::thread;
 
 impl LockMap {
     /// This lock's serial; 0 when it was never acquired.
+    #[inline]
     fn serial_now(&self) -> Serial {
         // Relaxed: a hold of this lock was given out after it was set.
         self.serial.load(Ordering::Relaxed)
@@ -26,9 +28,43 @@ impl LockMap {
 
 #[inline]
 pub(crate) fn release(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
-    if token == HeldLock::UNTRACKED {
-        return;
+    if token != HeldLock::UNTRACKED {
+        release_any_or_newest(map, token, site);
     }
+}
+
+/// Not inlined, as for an acquisition.
+#[inline]
+fn release_any_or_newest(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
+    // SAFETY: the closure calls nothing but what works on its arguments.
+    let newest = unsafe {
+        thread::calm(|block, owner| {
+            let top = owner.held.top()?;
+            let is_it = top.token == token.0 && top.lock == map.serial_now();
+            if !is_it || token.is_observed() || map.order != 0 {
+                return None;
+            }
+            owner.held.pop();
+            block.publish_top(owner.held.len(), 0);
+            Some(())
+        })
+    };
+    if newest.is_none() {
+        release_any(map, token, site);
+    }
+}
+
+/// Ends a hold that is not simply the newest of this thread.
+#[cold]
+#[inline(never)]
+fn release_any(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
+    if token.is_observed() {
+        observe::released(map, &token, site);
+    }
+    end(map, token, site);
+}
+
+fn end(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
     let released = thread::with(|block, owner| {
         (block.index == token.block()).then(|| release_own(map, &token, site, block, owner))
     });
@@ -42,10 +78,14 @@ pub(crate) fn release(map: &LockMap, token: HeldLock, site: &'static Location<'s
 /// Takes back an acquisition that failed.
 #[cold]
 pub(crate) fn abandon(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
-    if token != HeldLock::UNTRACKED {
-        thread::with(|_, owner| owner.give_subclass_back(token.0));
+    if token == HeldLock::UNTRACKED {
+        return;
     }
-    release(map, token, site);
+    thread::with(|_, owner| owner.give_subclass_back(token.0));
+    if token.is_observed() {
+        observe::abandoned(map, &token);
+    }
+    end(map, token, site);
 }
 
 /// Ends a hold that this thread's block gave out. The report is boxed, so that
@@ -64,7 +104,7 @@ fn release_own(
         end_own_detached(map, block, |held| held.token == token.0);
         return None;
     };
-    let fits = owner.held.as_slice()[at].lock == map.serial_now();
+    let fits = owner.held.get(at).lock == map.serial_now();
     let report = (!fits).then(|| foreign_token(at, site, owner));
     take(at, block, owner);
     report
@@ -72,7 +112,7 @@ fn release_own(
 
 #[cold]
 fn foreign_token(at: usize, site: &'static Location<'static>, owner: &Owner) -> Box<Report> {
-    let held = HeldInfo::from(&owner.held.as_slice()[at]);
+    let held = HeldInfo::from(&owner.held.get(at));
     let detail = format!("a hold of {held} is released through another lock");
     let mut report = Report::new(ReportKind::BadUnlock, owner, site, detail);
     report.conflict = Some(held);
@@ -82,7 +122,7 @@ fn foreign_token(at: usize, site: &'static Location<'static>, owner: &Owner) -> 
 #[inline]
 fn take(at: usize, block: &Block, owner: &mut Owner) {
     owner.held.remove(at, &mut owner.cache);
-    if at == owner.held.as_slice().len() {
+    if at == owner.held.len() {
         block.publish_top(at, 0);
     } else {
         block.publish(&owner.held, at);
@@ -145,7 +185,10 @@ pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: b
     if *token == HeldLock::UNTRACKED {
         return;
     }
-    let inner = map.wait_types(mode).1;
+    if token.is_observed() {
+        observe::changed(map, token, mode);
+    }
+    let inner = map.ids().waits.get(mode).inner();
     let own = thread::with(|block, owner| {
         let at = (block.index == token.block())
             .then(|| owner.held.find(|held| held.token == token.0))??;
@@ -171,7 +214,7 @@ pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: b
 pub(crate) fn origin_of(token: &HeldLock) -> Option<(&'static Location<'static>, u8)> {
     let own = thread::with_tracked(|_, owner| {
         let at = owner.held.find(|held| held.token == token.0)?;
-        let held = &owner.held.as_slice()[at];
+        let held = owner.held.get(at);
         Some((held.site, held.node.subclass))
     });
     own.flatten()
@@ -196,7 +239,7 @@ pub(crate) fn detach(map: &LockMap) {
     }
     thread::with_tracked(|block, owner| {
         if let Some(at) = owner.held.find(|held| held.lock == serial) {
-            block.mail().detached.push(owner.held.as_slice()[at]);
+            block.mail().detached.push(owner.held.get(at));
             take(at, block, owner);
             // Relaxed: only a count; who is sent the guard sees it.
             map.detached.fetch_add(1, Ordering::Relaxed);
@@ -214,7 +257,7 @@ pub(crate) fn destroy(map: &mut LockMap) {
     let mut reports = Vec::new();
     thread::with(|block, owner| {
         while let Some(at) = owner.held.find(|held| held.lock == serial) {
-            let held = owner.held.as_slice()[at];
+            let held = owner.held.get(at);
             let detail = format!(
                 "dropped while this thread holds it: {}",
                 HeldInfo::from(&held)
@@ -238,6 +281,9 @@ pub(crate) fn destroy(map: &mut LockMap) {
     });
     if matches!(map.origin, Origin::Instance) && graph::may_know(serial) {
         thread::untracked(|| graph::lock().remove_class(serial));
+    }
+    if config::observes() {
+        observe::destroyed(map, !reports.is_empty());
     }
     emit::deliver(reports, Unwind::Never);
 }
@@ -271,14 +317,14 @@ fn forget_detached(lock: Serial) -> bool {
 pub(crate) fn thread_exit() {
     let mut reports = Vec::new();
     thread::detach_block(|owner| {
-        for held in owner.held.as_slice().iter().filter(|held| held.stays) {
+        for held in owner.held.iter().filter(|held| held.stays) {
             let detail = format!(
                 "the thread ends and still holds {}; unless a thread-local variable has the \
                  guard and is dropped later, nobody can release it",
-                HeldInfo::from(held)
+                HeldInfo::from(&held)
             );
             let mut report = Report::new(ReportKind::HeldAtThreadExit, owner, held.site, detail);
-            report.conflict = Some(HeldInfo::from(held));
+            report.conflict = Some(HeldInfo::from(&held));
             reports.push(report);
         }
     });

@@ -221,7 +221,11 @@ impl Report {
             conflict: None,
             cycle: Vec::new(),
             recovers: false,
-            held: owner.held.as_slice().iter().map(HeldInfo::from).collect(),
+            held: owner
+                .held
+                .iter()
+                .map(|held| HeldInfo::from(&held))
+                .collect(),
             guard: None,
             backtrace: None,
         }

@@ -22,6 +22,8 @@ struct Local {
     busy: Cell<bool>,
     /// Inside [`untracked`], that many times.
     untracked: Cell<u32>,
+    /// Open scopes of [`nested`](crate::nested) and [`atomic`](crate::atomic).
+    scopes: Cell<u32>,
     /// The block was given back; later thread-local destructors may still lock.
     exited: Cell<bool>,
 }
@@ -33,10 +35,27 @@ thread_local! {
             block: Cell::new(None),
             busy: Cell::new(false),
             untracked: Cell::new(0),
+            scopes: Cell::new(0),
             exited: Cell::new(false),
         }
     };
+    /// The block, while nothing in `LOCAL` is out of the ordinary: one load
+    /// answers all of these questions at once.
+    static CALM: Cell<Option<&'static Block>> = const { Cell::new(None) };
     static EXIT: Exit = const { Exit };
+}
+
+impl Local {
+    /// Sets `CALM` after a change of this.
+    fn settle(&self) {
+        let special = self.busy.get() || self.untracked.get() != 0 || self.scopes.get() != 0;
+        CALM.set(if special { None } else { self.block.get() });
+    }
+
+    fn change(&self, count: &Cell<u32>, by: i32) {
+        count.set(count.get().wrapping_add_signed(by));
+        self.settle();
+    }
 }
 
 struct Exit;
@@ -47,24 +66,25 @@ impl Drop for Exit {
     }
 }
 
-struct Reset<'a>(&'a Cell<bool>);
+struct Reset<'a>(&'a Local);
 
 impl Drop for Reset<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.0.busy.set(false);
+        self.0.settle();
     }
 }
 
 /// Runs `f` on this thread's block, with all notes acted on. `None` when the
 /// thread has none any more, or when called from inside `f` (an allocator that
 /// locks, for one).
-#[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&'static Block, &mut Owner) -> R) -> Option<R> {
     LOCAL.with(|local| {
         if local.busy.replace(true) {
             return None;
         }
-        let _reset = Reset(&local.busy);
+        CALM.set(None);
+        let _reset = Reset(local);
         let block = match local.block.get() {
             Some(block) => block,
             None => attach(local)?,
@@ -81,6 +101,33 @@ pub(crate) fn with<R>(f: impl FnOnce(&'static Block, &mut Owner) -> R) -> Option
     })
 }
 
+/// Runs `f` on this thread's block if nothing at all is special about this
+/// thread: it has a block, it is followed, no scope of [`nested`](crate::nested)
+/// or [`atomic`](crate::atomic) is open, and no note waits for it. `None`
+/// otherwise: then [`with`] sorts it out.
+///
+/// # Safety
+///
+/// `f` must not lead back into this module, as an allocation may; so it need not
+/// be announced in `busy`.
+#[inline]
+pub(crate) unsafe fn calm<R>(f: impl FnOnce(&'static Block, &mut Owner) -> Option<R>) -> Option<R> {
+    let block = CALM.get()?;
+    // Relaxed: as in `with`.
+    if block.pending.load(Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: `CALM` is set while this thread has the block attached and is not
+    // inside `with`, so no other reference to `owner` is live; the caller's `f`
+    // makes none (first invariant of `block`).
+    f(block, unsafe { &mut *block.owner.get() })
+}
+
+/// Notes that a scope opens (1) or closes (-1).
+pub(crate) fn scope(by: i32) {
+    LOCAL.with(|local| local.change(&local.scopes, by));
+}
+
 /// Like [`with`], but also `None` inside [`untracked`].
 #[inline]
 pub(crate) fn with_tracked<R>(f: impl FnOnce(&'static Block, &mut Owner) -> R) -> Option<R> {
@@ -95,10 +142,10 @@ pub(crate) fn untracked<R>(f: impl FnOnce() -> R) -> R {
     struct Less;
     impl Drop for Less {
         fn drop(&mut self) {
-            LOCAL.with(|local| local.untracked.set(local.untracked.get() - 1));
+            LOCAL.with(|local| local.change(&local.untracked, -1));
         }
     }
-    LOCAL.with(|local| local.untracked.set(local.untracked.get() + 1));
+    LOCAL.with(|local| local.change(&local.untracked, 1));
     let _less = Less;
     f()
 }
@@ -161,6 +208,7 @@ pub(crate) fn detach_block(f: impl FnOnce(&Owner)) {
     LOCAL.with(|local| {
         local.exited.set(true);
         local.block.set(None);
+        local.settle();
     });
     if let Some(block) = block {
         lock(&POOL).push(block);

@@ -14,7 +14,7 @@ use crate::acquire::{self, Call};
 use crate::block::{self, Note};
 use crate::class::Serial;
 use crate::config;
-use crate::held::HeldLock;
+use crate::held::{Held, HeldLock};
 use crate::map::LockMap;
 use crate::mode::{Attempt, HoldKind};
 use crate::release;
@@ -48,14 +48,10 @@ pub(crate) fn release(map: &LockMap, kind: HoldKind, site: &'static Location<'st
 /// thread becomes this thread's, acquired as the call says, but by a try.
 #[track_caller]
 pub(crate) fn adopt(map: &LockMap, call: Call) -> HeldLock {
-    match find(map, call.mode.hold_kind()) {
+    match find(map, call.mode().hold_kind()) {
         Some(Found::Token(held)) => held,
         Some(Found::Elsewhere { own, lock }) if end_elsewhere(own, lock) => {
-            let call = Call {
-                attempt: Attempt::Try,
-                subclass: Some(0),
-                ..call
-            };
+            let call = call.with_attempt(Attempt::Try).with_subclass(0);
             acquire::acquire(map, call)
         }
         _ => HeldLock::UNTRACKED,
@@ -73,10 +69,8 @@ fn find(map: &LockMap, kind: HoldKind) -> Option<Found> {
         return None;
     }
     let (own, stacked) = thread::with_tracked(|block, owner| {
-        let at = owner
-            .held
-            .find(|held| held.lock == lock && held.mode.hold_kind() == kind);
-        let token = at.map(|at| owner.held.as_slice()[at].token);
+        let own = |held: &Held| held.lock == lock && held.mode.hold_kind() == kind;
+        let token = owner.held.iter().rfind(own).map(|held| held.token);
         (block.index, token)
     })?;
     let token = stacked.or_else(|| detached(map, lock));

@@ -12,6 +12,7 @@ pub(crate) use reacquire::reacquire;
 
 use core::any::TypeId;
 use core::marker::PhantomData;
+use core::mem::{self, ManuallyDrop};
 use core::panic::Location;
 
 use lock_api::GuardNoSend;
@@ -185,21 +186,18 @@ impl<R, K: LockKind> Tracked<R, K> {
     }
 
     /// Whether guards with state `G` cannot leave their thread.
+    #[inline]
     fn stays<G: 'static>() -> bool {
         !K::GUARDS_TRAVEL || TypeId::of::<G>() == TypeId::of::<GuardNoSend>() || stays_04::<G>()
     }
 
     /// An acquisition for a guard with state `G`.
+    #[inline]
     fn call<G: 'static>(mode: Mode, attempt: Attempt, site: &'static Location<'static>) -> Call {
-        Call {
-            mode,
-            attempt,
-            stays: Self::stays::<G>(),
-            subclass: None,
-            site,
-        }
+        Call::new(mode, attempt, Self::stays::<G>(), site)
     }
 
+    #[inline]
     #[track_caller]
     fn enter<G: 'static>(&self, mode: Mode, attempt: Attempt) -> Waiting<'_> {
         let call = Self::call::<G>(mode, attempt, Location::caller());
@@ -207,6 +205,7 @@ impl<R, K: LockKind> Tracked<R, K> {
     }
 
     /// Acquires by waiting: validated first.
+    #[inline]
     #[track_caller]
     fn lock_with<G: 'static>(&self, mode: Mode, lock: impl FnOnce(&R) -> G) -> TrackedGuard<G> {
         let waiting = self.enter::<G>(mode, Attempt::Block);
@@ -215,6 +214,7 @@ impl<R, K: LockKind> Tracked<R, K> {
     }
 
     /// Acquires without waiting: nothing to validate, so only a success counts.
+    #[inline]
     #[track_caller]
     fn try_with<G: 'static>(
         &self,
@@ -226,6 +226,7 @@ impl<R, K: LockKind> Tracked<R, K> {
     }
 
     /// Acquires by waiting for some time.
+    #[inline]
     #[track_caller]
     fn timed_with<G: 'static>(
         &self,
@@ -240,6 +241,7 @@ impl<R, K: LockKind> Tracked<R, K> {
     /// Releases: the map first, because afterwards another acquisition of this
     /// thread could find the hold on its stack. It does not unwind, so the raw
     /// lock is released whatever the map finds.
+    #[inline]
     #[track_caller]
     fn unlock_with<G>(&self, guard: TrackedGuard<G>, unlock: impl FnOnce(&R, G)) {
         self.map.release(guard.held);
@@ -287,29 +289,29 @@ pub struct TrackedGuard<G> {
 /// back when the raw lock fails or unwinds.
 struct Waiting<'a> {
     map: &'a LockMap,
-    held: Option<HeldLock>,
+    held: HeldLock,
 }
 
 impl<'a> Waiting<'a> {
+    #[inline]
     fn new(map: &'a LockMap, held: HeldLock) -> Waiting<'a> {
-        Waiting {
-            map,
-            held: Some(held),
-        }
+        Waiting { map, held }
     }
 
-    fn acquired<G>(mut self, state: G) -> TrackedGuard<G> {
-        let held = self.held.take().unwrap_or(HeldLock::UNTRACKED);
-        self.map.acquired(&held);
+    #[inline]
+    fn acquired<G>(self, state: G) -> TrackedGuard<G> {
+        // Not dropped, so never written: the token stays in a register.
+        let mut waiting = ManuallyDrop::new(self);
+        let held = mem::replace(&mut waiting.held, HeldLock::UNTRACKED);
+        waiting.map.acquired(&held);
         TrackedGuard { state, held }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.map.abandon(held);
-        }
+        let held = mem::replace(&mut self.held, HeldLock::UNTRACKED);
+        self.map.abandon(held);
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     pub(crate) fn new(map: &LockMap, node: NodeKey, call: Call) -> Wanted {
-        let mode = call.mode;
+        let mode = call.mode();
         let blocking_writers = match map.origin {
             Origin::Key(key) => key.blocking_writers,
             _ => true,
@@ -50,10 +50,10 @@ impl Wanted {
             origin: map.origin,
             mode,
             request: mode.request(blocking_writers),
-            attempt: call.attempt,
+            attempt: call.attempt(),
             site: call.site,
             order: map.order_key(),
-            outer: map.wait_types(mode).0,
+            outer: map.ids().waits.get(mode).outer(),
             upgrade: false,
             upgrades: None,
         }
@@ -78,9 +78,9 @@ impl Wanted {
     }
 
     /// The holds that the thread keeps while it waits for this.
-    fn others<'a>(&self, owner: &'a Owner) -> impl Iterator<Item = &'a Held> + use<'a> {
+    fn others<'a>(&self, owner: &'a Owner) -> impl Iterator<Item = Held> + use<'a> {
         let upgrades = self.upgrades;
-        let holds = owner.held.as_slice().iter().enumerate();
+        let holds = owner.held.iter().enumerate();
         holds.filter_map(move |(at, held)| (Some(at) != upgrades).then_some(held))
     }
 
@@ -104,7 +104,7 @@ impl Wanted {
 /// cycle, and reports the cycles that are new.
 #[cold]
 pub(crate) fn dependencies(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
-    let holds = owner.held.as_slice().to_vec();
+    let holds: Vec<_> = owner.held.iter().collect();
     let unknown = unknown_edges(&holds, wanted);
     if unknown.is_empty() {
         return;
@@ -244,11 +244,11 @@ fn record<'a>(
 /// no order allows, that can block this request.
 #[cold]
 pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report>) {
-    let blocks = |held: &&Held| {
+    let blocks = |held: &Held| {
         wanted.request.blocked_by(held.mode.hold_kind())
             && (held.lock == wanted.lock || held.node == wanted.node && !in_order(held, wanted))
     };
-    let worst = |held: &&Held| (certain(held, wanted), held.lock == wanted.lock);
+    let worst = |held: &Held| (certain(held, wanted), held.lock == wanted.lock);
     let Some(held) = wanted.others(owner).filter(blocks).max_by_key(worst) else {
         return;
     };
@@ -257,7 +257,7 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
         graph.node_of(wanted.node, wanted.origin);
         graph.report(&[wanted.node])
     };
-    if !first && !certain(held, wanted) {
+    if !first && !certain(&held, wanted) {
         return;
     }
     let detail = if held.lock == wanted.lock {
@@ -266,7 +266,7 @@ pub(crate) fn recursion(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Report
         "this thread holds another lock of the class, in a way that can block it"
     };
     let detail = detail.to_owned();
-    reports.push(wanted.report(ReportKind::RecursiveLocking, owner, held, detail));
+    reports.push(wanted.report(ReportKind::RecursiveLocking, owner, &held, detail));
 }
 
 /// Whether waiting for `wanted` while `held` is held, and can block it, never
@@ -299,8 +299,7 @@ pub(crate) fn wait_context(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Rep
     let section = wanted
         .others(owner)
         .filter(|held| held.inner < wanted.outer)
-        .last()
-        .copied();
+        .last();
     if let Some(mut report) = too_long(owner, section, wanted.outer, &what, wanted.site) {
         report.acquisition = Some(wanted.acquisition());
         reports.push(report);

@@ -32,11 +32,7 @@ pub(crate) fn reacquire(map: &LockMap, held: &mut HeldLock, call: Call, sleeps: 
     let subclass = release::origin_of(held).map_or(0, |(_, subclass)| subclass);
     let detached = release::is_detached(map, held);
     let again = |attempt| {
-        let call = Call {
-            attempt,
-            subclass: Some(subclass),
-            ..call
-        };
+        let call = call.with_attempt(attempt).with_subclass(subclass);
         let held = acquire::acquire(map, call);
         if detached {
             release::detach(map);
