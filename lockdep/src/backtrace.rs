@@ -11,6 +11,12 @@ pub(crate) fn capture() -> Option<Arc<Backtrace>> {
     wanted().then(|| Arc::new(Backtrace::force_capture()))
 }
 
+/// [`capture`] with its symbols, which takes long: for a report, and not under a
+/// lock.
+pub(crate) fn text() -> Option<String> {
+    capture().map(|backtrace| backtrace.to_string())
+}
+
 /// What `LOCKDEP_BACKTRACE` says; read once.
 fn wanted() -> bool {
     const UNREAD: u8 = 0;

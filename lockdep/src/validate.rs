@@ -96,6 +96,7 @@ impl Wanted {
         report.acquisition = Some(self.acquisition());
         report.conflict = Some(HeldInfo::from(conflict));
         report.recovers = self.attempt == Attempt::Timed;
+        report.backtrace = backtrace::text();
         report
     }
 }
@@ -132,7 +133,6 @@ pub(crate) fn dependencies(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Rep
             let name = ClassName { origin, node };
             name.to_string()
         });
-        report.backtrace = backtrace.as_ref().map(ToString::to_string);
         reports.push(report);
     }
 }
@@ -326,5 +326,57 @@ pub(crate) fn too_long(
     let detail = format!("{what} ({outer:?}) in a section that allows {inner:?}: {inside}");
     let mut report = Report::new(ReportKind::InvalidWaitContext, owner, site, detail);
     report.conflict = section.as_ref().map(HeldInfo::from);
+    report.backtrace = backtrace::text();
     Some(report)
+}
+
+/// A report about a lock that was written over (`ptr::write`) while this thread
+/// holds it, and the position of that hold, which nobody can release any more.
+///
+/// To be asked when a lock that was never acquired gets its serial: nothing but a
+/// hold of what was there before can have its address. Assignment does not come
+/// here, because it drops the old lock. A lock that was *moved* while a forgotten
+/// guard held it looks the same.
+#[cold]
+pub(crate) fn reinitialised(
+    owner: &Owner,
+    lock: Serial,
+    address: usize,
+    site: &'static Location<'static>,
+) -> Option<(usize, Report)> {
+    let is = |held: &Held| held.address == address && held.lock != lock;
+    let at = owner.held.find(is)?;
+    let info = HeldInfo::from(&owner.held.as_slice()[at]);
+    let detail = format!("re-initialised while this thread holds it: {info}");
+    let mut report = Report::new(ReportKind::HeldLockFreed, owner, site, detail);
+    report.conflict = Some(info);
+    report.backtrace = backtrace::text();
+    Some((at, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::thread;
+
+    #[test]
+    fn a_new_lock_at_the_address_of_a_held_one_is_a_held_lock_written_over() {
+        let (below, map) = (LockMap::instance(), LockMap::instance());
+        let hold = |map: &LockMap| map.acquire(Mode::Exclusive, Attempt::Block);
+        let held = (hold(&below), hold(&map));
+        let (lock, site) = (map.ids().lock, Location::caller());
+        let ask = |lock, address| {
+            thread::with(|_, owner| reinitialised(owner, lock, address, site)).unwrap()
+        };
+        let (at, report) = ask(lock + 1, map.address()).expect("another lock at the address");
+        assert_eq!(at, 1);
+        assert_eq!(report.kind(), ReportKind::HeldLockFreed);
+        assert_eq!(report.conflict.unwrap().address, map.address());
+        // The lock itself, and a lock elsewhere.
+        assert!(ask(lock, map.address()).is_none());
+        assert!(ask(lock + 1, map.address() + 1).is_none());
+        map.release(held.1);
+        below.release(held.0);
+        assert!(ask(lock + 1, map.address()).is_none(), "it was released");
+    }
 }
