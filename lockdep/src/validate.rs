@@ -344,9 +344,9 @@ pub(crate) fn reinitialised(
     address: usize,
     site: &'static Location<'static>,
 ) -> Option<(usize, Report)> {
-    let is = |held: &Held| held.address == address && held.lock != lock;
-    let at = owner.held.find(is)?;
-    let info = HeldInfo::from(&owner.held.as_slice()[at]);
+    let is = |held: Held| held.address == address && held.lock != lock;
+    let at = owner.held.iter().rposition(is)?;
+    let info = HeldInfo::from(&owner.held.get(at));
     let detail = format!("re-initialised while this thread holds it: {info}");
     let mut report = Report::new(ReportKind::HeldLockFreed, owner, site, detail);
     report.conflict = Some(info);
