@@ -1,9 +1,7 @@
 //! The dependency graph: "while A was held, B was waited for", for all threads
 //! and for all time.
 //!
-//! A node is a class with a subclass. An edge keeps one provenance for each
-//! [`Label`], that is for each combination of how the earlier lock was held and
-//! what could block the later request; the first occurrence is the one kept.
+//! A node is a class with a subclass.
 //!
 //! Invariants: `index` maps exactly the keys of the nodes that are in use;
 //! `b` is in `nodes[a].out` if and only if `a` is in `nodes[b].inbound`; no node
@@ -17,47 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::class::{NodeKey, Origin, Serial, first_wins, next_serial};
+pub(crate) use crate::edge::{Edge, Provenance};
 use crate::edge_cache::{self, EdgeKey};
 use crate::guard_set::{Guard, GuardSet};
 use crate::key::LockClassKey;
-use crate::mode::{Label, Mode};
+use crate::mode::Label;
 use crate::search::{Scratch, Step};
 use crate::topological_order::{Adjacency, TopologicalOrder};
 
 /// Index of a node; reused after the node's class is gone.
 pub(crate) type NodeId = u32;
-
-/// Where and how an edge was first seen, and what guarded it each time.
-#[derive(Clone, Debug)]
-pub(crate) struct Provenance {
-    pub(crate) held_mode: Mode,
-    pub(crate) held_at: &'static Location<'static>,
-    pub(crate) wanted_mode: Mode,
-    pub(crate) upgrade: bool,
-    pub(crate) timed: bool,
-    pub(crate) wanted_at: &'static Location<'static>,
-    pub(crate) thread: Arc<str>,
-    /// Symbols are looked up when it is shown.
-    pub(crate) backtrace: Option<Arc<Backtrace>>,
-    pub(crate) guards: GuardSet,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Edge {
-    pub(crate) seen: Vec<(Label, Provenance)>,
-}
-
-impl Edge {
-    pub(crate) fn provenance(&self, label: Label) -> Option<&Provenance> {
-        let (_, provenance) = self.seen.iter().find(|(seen, _)| *seen == label)?;
-        Some(provenance)
-    }
-
-    fn provenance_mut(&mut self, label: Label) -> Option<&mut Provenance> {
-        let (_, provenance) = self.seen.iter_mut().find(|(seen, _)| *seen == label)?;
-        Some(provenance)
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -367,7 +334,7 @@ impl DependencyGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mode::{HoldKind, Request};
+    use crate::mode::{HoldKind, Mode, Request};
 
     fn provenance(guards: GuardSet) -> Provenance {
         Provenance {

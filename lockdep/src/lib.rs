@@ -103,6 +103,9 @@
 //! | `off` | nothing is recorded or checked; one branch per operation remains |
 //! | `log`, `panic`, `abort` | the policy, whatever the program sets |
 //!
+//! `LOCKDEP_BACKTRACE=1` adds the calls that led to each dependency, captured when
+//! it is new, and to the report.
+//!
 //! # The model
 //!
 //! For each acquisition that waits, every lock that the thread holds gets an
@@ -112,7 +115,11 @@
 //! nothing but a holding writer blocks may come in any order. The search for
 //! such a cycle is exact. What was validated once is recognised by the thread
 //! itself afterwards: a known situation takes no shared lock and writes no
-//! shared memory.
+//! shared memory. Neither does, most of the time, what is new to this thread only.
+//!
+//! A lock that was held exclusively around every dependency of a cycle, each
+//! time, and taken first, is named in the report ([`Report::guard`]): until
+//! somebody comes without it, there is no deadlock.
 //!
 //! Threads do not matter for the order, only for the report: a hold belongs to
 //! the thread that acquired it, until the guard is released, on any thread.
@@ -153,6 +160,7 @@ mod class;
 mod config;
 mod context;
 mod dot;
+mod edge;
 mod edge_cache;
 mod emit;
 mod fork;
