@@ -80,13 +80,7 @@ impl<'a> Hold<'a> {
     /// mutex is taken again, by a wait at `site`.
     #[track_caller]
     fn announce_wait(&mut self, site: &'static Location<'static>) {
-        let call = Call {
-            mode: Mode::Exclusive,
-            attempt: Attempt::Block,
-            stays: true,
-            subclass: None,
-            site,
-        };
+        let call = Call::new(Mode::Exclusive, Attempt::Block, true, site);
         reacquire(self.map, &mut self.held, call, true);
     }
 }

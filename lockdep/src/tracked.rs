@@ -87,12 +87,15 @@ impl LockKind for RecursiveReaders {
 /// `lock_api::Mutex<Tracked<R>, T>` is a drop-in for `lock_api::Mutex<R, T>`.
 /// The default constructor (`Mutex::new`) makes each lock a class of its own.
 ///
-/// Where `lock_api` "bumps" a lock or runs a closure unlocked, taking the lock
-/// again is an acquisition like any other; if it is reported under
-/// [`Policy::Panic`](crate::Policy::Panic), `lock_api` aborts. `lock_api` tells it
-/// neither the caller's place nor the guard: reports name a line of `lock_api`,
-/// and the lock is taken again in subclass 0. Where subclasses matter, unlock and
-/// lock instead.
+/// A `bump` is a release and an acquisition of the same subclass, validated before
+/// it happens, at the place where the lock was taken. If a report panics there
+/// ([`Policy::Panic`](crate::Policy::Panic)), the lock is still held. A hold that
+/// began on another thread becomes this thread's, of subclass 0.
+///
+/// `unlocked` runs a closure between a release and an acquisition that are like any
+/// other. `lock_api` tells the second neither the caller's place nor the guard:
+/// reports name a line of `lock_api`, the lock is taken again in subclass 0, and a
+/// report that panics aborts. Where this matters, unlock and lock instead.
 ///
 /// # Locks of `lock_api` 0.4
 ///

@@ -58,6 +58,7 @@ where
         mutex.again::<<C::RawMutex as RawMutex>::Guard>(&mut guard.held, Mode::Exclusive, true);
         // SAFETY: the caller holds the mutex with this state.
         unsafe { self.raw.wait(&mutex.raw, &mut guard.state) };
+        mutex.map.acquired(&guard.held);
     }
 
     fn notify_one(&self) -> bool {
@@ -89,7 +90,9 @@ where
     ) -> bool {
         mutex.again::<<C::RawMutex as RawMutex>::Guard>(&mut guard.held, Mode::Exclusive, true);
         // SAFETY: the caller holds the mutex with this state.
-        unsafe { self.raw.wait_until(&mutex.raw, &mut guard.state, timeout) }
+        let notified = unsafe { self.raw.wait_until(&mutex.raw, &mut guard.state, timeout) };
+        mutex.map.acquired(&guard.held);
+        notified
     }
 
     #[track_caller]
@@ -101,6 +104,8 @@ where
     ) -> bool {
         mutex.again::<<C::RawMutex as RawMutex>::Guard>(&mut guard.held, Mode::Exclusive, true);
         // SAFETY: the caller holds the mutex with this state.
-        unsafe { self.raw.wait_for(&mutex.raw, &mut guard.state, timeout) }
+        let notified = unsafe { self.raw.wait_for(&mutex.raw, &mut guard.state, timeout) };
+        mutex.map.acquired(&guard.held);
+        notified
     }
 }

@@ -94,22 +94,35 @@ impl<R, K: LockKind> Tracked<R, K> {
         release::set_mode(&self.map, &mut held, to, Self::stays::<Marked<M>>());
     }
 
-    /// Validates that a hold in `mode` is given up and taken again. It unwinds
-    /// with the lock held, so the guard that is being bumped stays valid.
+    /// Validates that a hold in `mode` is given up and taken again, then does so.
+    /// Validation unwinds with the lock held, so the guard stays valid.
     #[track_caller]
-    fn bump_marked<M: 'static>(&self, mode: Mode) {
+    fn bump_marked<M: 'static>(&self, mode: Mode, bump: impl FnOnce(&R)) {
         let unlocked = unlocked::AbortOnUnwind(Location::caller());
         let mut held = self.adopt::<M>(mode);
         self.again::<Marked<M>>(&mut held, mode, false);
+        bump(&self.raw);
+        self.map.acquired(&held);
         core::mem::forget(unlocked);
     }
 
-    /// Validates an upgrade that waits. It unwinds with the hold upgradable: 0.4
-    /// drops the guard then.
+    /// Upgrades by waiting: validated first. Validation unwinds with the hold
+    /// upgradable: 0.4 drops the guard then.
     #[track_caller]
-    fn upgrade_marked<M: 'static>(&self, attempt: Attempt) {
+    fn upgrade_marked<M: 'static>(
+        &self,
+        attempt: Attempt,
+        upgrade: impl FnOnce(&R) -> bool,
+    ) -> bool {
         let mut held = self.adopt::<M>(K::UPGRADABLE);
         let call = Self::call::<Marked<M>>(Mode::Exclusive, attempt, Location::caller());
         acquire::upgrade(&self.map, &mut held, call);
+        let upgraded = upgrade(&self.raw);
+        self.map.acquired(&held);
+        if !upgraded {
+            let stays = Self::stays::<Marked<M>>();
+            release::set_mode(&self.map, &mut held, K::UPGRADABLE, stays);
+        }
+        upgraded
     }
 }

@@ -48,6 +48,14 @@ unsafe impl<R: RawMutexFair + 'static, K: LockKind> RawMutexFair for Tracked<R, 
         // SAFETY: the caller holds the mutex with this state.
         self.unlock_with(guard, |raw, state| unsafe { raw.unlock_fair(state) });
     }
+
+    #[track_caller]
+    unsafe fn bump(&self, guard: &mut Self::Guard) {
+        self.bump_with(guard, Mode::Exclusive, |raw, state| {
+            // SAFETY: the caller holds the mutex with this state.
+            unsafe { raw.bump(state) }
+        });
+    }
 }
 
 // SAFETY: as for `RawMutex`.

@@ -3,7 +3,7 @@
 
 use core::panic::Location;
 
-use super::{LockKind, Tracked};
+use super::{LockKind, Tracked, TrackedGuard};
 use crate::acquire::{self, Call};
 use crate::held::HeldLock;
 use crate::map::LockMap;
@@ -59,5 +59,20 @@ impl<R, K: LockKind> Tracked<R, K> {
         };
         let call = Self::call::<G>(mode, Attempt::Block, site);
         reacquire(&self.map, held, call, sleeps);
+    }
+
+    /// Validates that a hold in `mode` is given up and taken again, then does
+    /// so. It unwinds with the lock held and the guard valid: before `bump`
+    /// because nothing happened, inside because `lock_api` demands it of `R`.
+    #[track_caller]
+    pub(super) fn bump_with<G: 'static>(
+        &self,
+        guard: &mut TrackedGuard<G>,
+        mode: Mode,
+        bump: impl FnOnce(&R, &mut G),
+    ) {
+        self.again::<G>(&mut guard.held, mode, false);
+        bump(&self.raw, &mut guard.state);
+        self.map.acquired(&guard.held);
     }
 }

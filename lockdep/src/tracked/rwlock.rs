@@ -86,6 +86,22 @@ unsafe impl<R: RawRwLockFair + 'static, K: LockKind> RawRwLockFair for Tracked<R
             unsafe { raw.unlock_exclusive_fair(state) }
         });
     }
+
+    #[track_caller]
+    unsafe fn bump_shared(&self, guard: &mut Self::SharedGuard) {
+        self.bump_with(guard, K::READ, |raw, state| {
+            // SAFETY: the caller holds the lock with this state.
+            unsafe { raw.bump_shared(state) }
+        });
+    }
+
+    #[track_caller]
+    unsafe fn bump_exclusive(&self, guard: &mut Self::ExclusiveGuard) {
+        self.bump_with(guard, Mode::Exclusive, |raw, state| {
+            // SAFETY: the caller holds the lock with this state.
+            unsafe { raw.bump_exclusive(state) }
+        });
+    }
 }
 
 // SAFETY: as for `RawRwLock`.
@@ -251,6 +267,14 @@ where
         self.unlock_with(guard, |raw, state| {
             // SAFETY: the caller holds the lock with this state.
             unsafe { raw.unlock_upgradable_fair(state) }
+        });
+    }
+
+    #[track_caller]
+    unsafe fn bump_upgradable(&self, guard: &mut Self::UpgradableGuard) {
+        self.bump_with(guard, K::UPGRADABLE, |raw, state| {
+            // SAFETY: the caller holds the lock with this state.
+            unsafe { raw.bump_upgradable(state) }
         });
     }
 }

@@ -49,9 +49,10 @@ unsafe impl<R: RawMutexFair + 'static, K: LockKind> RawMutexFair for Tracked<R, 
 
     #[track_caller]
     unsafe fn bump(&self) {
-        self.bump_marked::<R::GuardMarker>(Mode::Exclusive);
-        // SAFETY: the caller holds the mutex.
-        unsafe { self.raw.bump() };
+        self.bump_marked::<R::GuardMarker>(Mode::Exclusive, |raw| {
+            // SAFETY: the caller holds the mutex.
+            unsafe { raw.bump() }
+        });
     }
 }
 

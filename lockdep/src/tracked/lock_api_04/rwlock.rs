@@ -84,16 +84,18 @@ unsafe impl<R: RawRwLockFair + 'static, K: LockKind> RawRwLockFair for Tracked<R
 
     #[track_caller]
     unsafe fn bump_shared(&self) {
-        self.bump_marked::<R::GuardMarker>(K::READ);
-        // SAFETY: the caller holds the lock shared.
-        unsafe { self.raw.bump_shared() };
+        self.bump_marked::<R::GuardMarker>(K::READ, |raw| {
+            // SAFETY: the caller holds the lock shared.
+            unsafe { raw.bump_shared() }
+        });
     }
 
     #[track_caller]
     unsafe fn bump_exclusive(&self) {
-        self.bump_marked::<R::GuardMarker>(Mode::Exclusive);
-        // SAFETY: the caller holds the lock exclusively.
-        unsafe { self.raw.bump_exclusive() };
+        self.bump_marked::<R::GuardMarker>(Mode::Exclusive, |raw| {
+            // SAFETY: the caller holds the lock exclusively.
+            unsafe { raw.bump_exclusive() }
+        });
     }
 }
 

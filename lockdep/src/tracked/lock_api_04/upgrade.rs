@@ -7,17 +7,6 @@ use lock_api_04::{
 use crate::mode::{Attempt, HoldKind, Mode};
 use crate::tracked::{LockKind, Tracked};
 
-impl<R: RawRwLockUpgrade + 'static, K: LockKind> Tracked<R, K> {
-    /// What an upgrade that can time out leaves behind. The map says exclusive.
-    #[track_caller]
-    fn upgraded_marked(&self, upgraded: bool) -> bool {
-        if !upgraded {
-            self.convert_marked::<R::GuardMarker>(Mode::Exclusive, K::UPGRADABLE);
-        }
-        upgraded
-    }
-}
-
 // SAFETY: as for `RawRwLock`; an upgrade whose validation unwinds leaves the hold
 // upgradable, for the guard that 0.4 drops then.
 unsafe impl<R: RawRwLockUpgrade + 'static, K: LockKind> RawRwLockUpgrade for Tracked<R, K> {
@@ -44,9 +33,11 @@ unsafe impl<R: RawRwLockUpgrade + 'static, K: LockKind> RawRwLockUpgrade for Tra
 
     #[track_caller]
     unsafe fn upgrade(&self) {
-        self.upgrade_marked::<R::GuardMarker>(Attempt::Block);
-        // SAFETY: the caller holds the lock upgradably.
-        unsafe { self.raw.upgrade() };
+        self.upgrade_marked::<R::GuardMarker>(Attempt::Block, |raw| {
+            // SAFETY: the caller holds the lock upgradably.
+            unsafe { raw.upgrade() };
+            true
+        });
     }
 
     #[track_caller]
@@ -77,9 +68,10 @@ where
 
     #[track_caller]
     unsafe fn bump_upgradable(&self) {
-        self.bump_marked::<R::GuardMarker>(K::UPGRADABLE);
-        // SAFETY: the caller holds the lock upgradably.
-        unsafe { self.raw.bump_upgradable() };
+        self.bump_marked::<R::GuardMarker>(K::UPGRADABLE, |raw| {
+            // SAFETY: the caller holds the lock upgradably.
+            unsafe { raw.bump_upgradable() }
+        });
     }
 }
 
@@ -130,17 +122,17 @@ where
 
     #[track_caller]
     unsafe fn try_upgrade_for(&self, timeout: Self::Duration) -> bool {
-        self.upgrade_marked::<R::GuardMarker>(Attempt::Timed);
-        // SAFETY: the caller holds the lock upgradably.
-        let upgraded = unsafe { self.raw.try_upgrade_for(timeout) };
-        self.upgraded_marked(upgraded)
+        self.upgrade_marked::<R::GuardMarker>(Attempt::Timed, |raw| {
+            // SAFETY: the caller holds the lock upgradably.
+            unsafe { raw.try_upgrade_for(timeout) }
+        })
     }
 
     #[track_caller]
     unsafe fn try_upgrade_until(&self, timeout: Self::Instant) -> bool {
-        self.upgrade_marked::<R::GuardMarker>(Attempt::Timed);
-        // SAFETY: the caller holds the lock upgradably.
-        let upgraded = unsafe { self.raw.try_upgrade_until(timeout) };
-        self.upgraded_marked(upgraded)
+        self.upgrade_marked::<R::GuardMarker>(Attempt::Timed, |raw| {
+            // SAFETY: the caller holds the lock upgradably.
+            unsafe { raw.try_upgrade_until(timeout) }
+        })
     }
 }
