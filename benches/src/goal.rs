@@ -26,6 +26,20 @@ impl Bound {
             Self::AtLeast(bound) => figure >= bound,
         }
     }
+
+    /// Whether what was measured is enough, by the median and by the fastest deciles.
+    #[must_use]
+    pub fn verdict(self, measured: Option<Figure>) -> Verdict {
+        let Some(figure) = measured.filter(|figure| figure.count >= FEWEST) else {
+            return Verdict::Unknown;
+        };
+        match (self.admits(figure.median), self.admits(figure.fastest)) {
+            (true, true) => Verdict::Met,
+            (true, false) => Verdict::MetByMedian,
+            (false, true) => Verdict::MetByFastest,
+            (false, false) => Verdict::Missed,
+        }
+    }
 }
 
 impl fmt::Display for Bound {
@@ -131,20 +145,14 @@ impl Goal {
     /// Whether that is enough. A goal in a unit of time is one for the median: the best wait proves nothing.
     #[must_use]
     pub fn verdict(&self, measured: Option<Figure>) -> Verdict {
-        let Some(figure) = measured.filter(|figure| figure.count >= FEWEST) else {
-            return Verdict::Unknown;
-        };
-        let median = self.bound.admits(figure.median);
-        let fastest = match self.against {
-            Some(_) => self.bound.admits(figure.fastest),
-            None => median,
-        };
-        match (median, fastest) {
-            (true, true) => Verdict::Met,
-            (true, false) => Verdict::MetByMedian,
-            (false, true) => Verdict::MetByFastest,
-            (false, false) => Verdict::Missed,
-        }
+        let measured = measured.map(|figure| match self.against {
+            Some(_) => figure,
+            None => Figure {
+                fastest: figure.median,
+                ..figure
+            },
+        });
+        self.bound.verdict(measured)
     }
 }
 

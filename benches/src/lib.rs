@@ -6,6 +6,8 @@
 //! - [`report`] in words and tables, with [`machine`] and [`table`]; [`chart`] as SVG; [`csv`] with every window.
 //!
 //! `cargo run --release -p benches --bin locks` prints it.
+//!
+//! [`validator`] does the same for what a lock-order validator costs; `cargo run --release -p benches --bin lockdep` prints that.
 
 pub mod cell;
 pub mod chart;
@@ -20,5 +22,6 @@ pub mod report;
 pub mod run;
 pub mod stats;
 pub mod table;
+pub mod validator;
 pub mod window;
 pub mod work;
