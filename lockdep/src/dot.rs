@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::graph::peek;
+use crate::mode::HoldKind;
 use crate::report::Dependency;
 use crate::thread;
 
 /// The dependency graph at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Graph {
     /// The names of the classes in use (with `/n` for subclass n), all different:
@@ -16,6 +18,9 @@ pub struct Graph {
     /// What was seen: one entry for each pair of classes and each combination
     /// of how the earlier lock was held and what could block the later one.
     pub dependencies: Vec<Dependency>,
+    /// The indices in `dependencies`, ascending, of those that are part of a
+    /// cycle that can deadlock.
+    pub unsafe_dependencies: Vec<usize>,
 }
 
 /// The dependency graph as it is now.
@@ -39,51 +44,30 @@ pub fn graph() -> Graph {
 }
 
 impl Graph {
-    /// In the language of Graphviz.
+    /// In the language of Graphviz. What is part of a possible deadlock is red,
+    /// what was held shared is dashed.
     #[must_use]
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph lockdep {\n");
         for class in &self.classes {
             let _ = writeln!(dot, "  {};", dot_string(class));
         }
-        for edge in &self.dependencies {
+        for (at, edge) in self.dependencies.iter().enumerate() {
             let label = format!("{} -> {}", edge.held_mode, edge.wanted_mode);
             let (held, wanted) = (dot_string(&edge.held), dot_string(&edge.wanted));
             let label = dot_string(&label);
-            let _ = writeln!(dot, "  {held} -> {wanted} [label={label}];");
+            let red = match self.unsafe_dependencies.binary_search(&at) {
+                Ok(_) => ", color=red",
+                Err(_) => "",
+            };
+            let dashed = match edge.held_mode.hold_kind() {
+                HoldKind::Shared => ", style=dashed",
+                _ => "",
+            };
+            let _ = writeln!(dot, "  {held} -> {wanted} [label={label}{red}{dashed}];");
         }
         dot.push_str("}\n");
         dot
-    }
-
-    /// As JSON: `{"classes": [..], "dependencies": [{..}, ..]}`.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let classes: Vec<_> = self
-            .classes
-            .iter()
-            .map(|class| json_string(class))
-            .collect();
-        let dependencies = self.dependencies.iter().map(|edge| {
-            let text = [
-                ("held", edge.held.clone()),
-                ("held_mode", edge.held_mode.to_string()),
-                ("held_at", edge.held_at.to_string()),
-                ("wanted", edge.wanted.clone()),
-                ("wanted_mode", edge.wanted_mode.to_string()),
-                ("wanted_at", edge.wanted_at.to_string()),
-                ("thread", edge.thread.clone()),
-            ];
-            let fields = text.map(|(name, value)| format!("\"{name}\": {}", json_string(&value)));
-            let flags = format!("\"upgrade\": {}, \"timed\": {}", edge.upgrade, edge.timed);
-            format!("    {{{}, {flags}}}", fields.join(", "))
-        });
-        let dependencies: Vec<_> = dependencies.collect();
-        format!(
-            "{{\n  \"classes\": [{}],\n  \"dependencies\": [\n{}\n  ]\n}}\n",
-            classes.join(", "),
-            dependencies.join(",\n")
-        )
     }
 }
 
@@ -102,30 +86,13 @@ fn dot_string(text: &str) -> String {
     quoted
 }
 
-/// A string as JSON reads it.
-fn json_string(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{dot_string, json_string};
+    use super::dot_string;
 
     #[test]
     fn names_cannot_break_out_of_their_quotes() {
         let name = "a\"b\\c\nd";
-        assert_eq!(json_string(name), r#""a\"b\\c\u000ad""#);
         assert_eq!(dot_string(name), r#""a\"b\\c d""#);
     }
 }

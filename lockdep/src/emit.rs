@@ -169,6 +169,7 @@ fn event(report: &Report) {
         acquiring,
         holding = conflict,
         cycle = (!cycle.is_empty()).then(|| cycle.join("; ")),
+        recovers = report.recovers.then_some(true),
         held = held.join("; "),
         guard = report.guard,
         backtrace = report.backtrace,

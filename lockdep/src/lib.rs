@@ -43,14 +43,16 @@
 //!   lock #1 (exclusive), at src/bank.rs:14:26
 //! while it holds:
 //!   lock #2 (exclusive), at src/bank.rs:13:27
+//! but the reverse order was seen before:
+//!   lock #1 -> lock #2
 //!
-//! the chain of dependencies, in reverse order:
+//! the existing dependency chain, in reverse order:
 //! -> #1 lock #2 (exclusive), wanted at src/bank.rs:10:13 by thread `main`
 //!       while holding lock #1 (exclusive), acquired at src/bank.rs:8:33
 //! -> #0 lock #1 (exclusive), wanted at src/bank.rs:14:26 by thread `main`
 //!       while holding lock #2 (exclusive), acquired at src/bank.rs:13:27
 //!
-//! possible unsafe scenario:
+//! possible unsafe locking scenario:
 //!
 //!   thread 0        thread 1
 //!   lock(lock #2)
@@ -157,6 +159,7 @@ mod backtrace;
 mod block;
 mod chain;
 mod class;
+mod closed_walk;
 mod config;
 mod context;
 mod dot;
@@ -167,6 +170,7 @@ mod fork;
 mod graph;
 mod guard_set;
 mod held;
+mod json;
 mod key;
 mod lock_stat;
 mod map;
@@ -179,6 +183,7 @@ mod search;
 mod splat;
 mod stat;
 pub mod std_sync;
+mod svg;
 mod thread;
 #[cfg(feature = "lock-api-04")]
 mod tokenless;

@@ -16,6 +16,11 @@
 /// Source: read-recursion in `Documentation/locking/lockdep-design.rst` of the
 /// Linux kernel ("Recursive read locks").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "kebab-case")
+)]
 #[non_exhaustive]
 pub enum Mode {
     /// One holder, no other holders of any kind.
@@ -73,6 +78,11 @@ impl core::fmt::Display for Mode {
 
 /// Whether an acquisition waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "kebab-case")
+)]
 #[non_exhaustive]
 pub enum Attempt {
     /// Waits as long as it takes.

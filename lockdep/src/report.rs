@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::block::Owner;
 use crate::class::{ClassName, NodeKey, Origin};
+use crate::closed_walk::{LabelledEdge, on_closed_walks};
 use crate::dot::Graph;
 use crate::graph::{DependencyGraph, Node, Provenance};
 use crate::held::Held;
@@ -15,6 +16,7 @@ use crate::search::Step;
 
 /// What kind of bug a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum ReportKind {
     /// The acquisition closes a cycle of dependencies that can deadlock.
@@ -92,8 +94,17 @@ impl fmt::Display for SourceLocation {
     }
 }
 
+/// As `file:line:column`.
+#[cfg(feature = "serde")]
+impl serde::Serialize for SourceLocation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// One lock that a thread holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HeldInfo {
     /// The name of its class.
@@ -116,6 +127,7 @@ impl fmt::Display for HeldInfo {
 
 /// One acquisition: what was wanted, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Acquisition {
     /// The name of the lock's class.
@@ -143,6 +155,7 @@ impl fmt::Display for Acquisition {
 /// One edge of the dependency graph: while `held` was held, `wanted` was
 /// waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Dependency {
     /// The class that was held.
@@ -172,6 +185,7 @@ pub struct Dependency {
 /// Plain data; [`Display`](fmt::Display) is the splat, in the order of the
 /// kernel's lockdep.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Report {
     /// What kind of bug it is.
@@ -287,26 +301,38 @@ impl DependencyGraph {
         registered.chain(others).map(distinct).collect()
     }
 
-    /// Everything, as data.
+    /// Everything, as data, in the order of the classes.
     pub(crate) fn snapshot(&self) -> Graph {
         let labels = self.labels();
-        let by_key: FxHashMap<_, _> = labels.iter().map(|(key, label)| (*key, label)).collect();
-        let label = |node: &Node| {
-            by_key
-                .get(&node.key)
-                .map_or_else(|| node.name(), |l| (*l).clone())
-        };
-        let mut dependencies = Vec::new();
+        let numbers = labels.iter().zip(0..).map(|((key, _), at)| (*key, at));
+        let numbers: FxHashMap<NodeKey, usize> = numbers.collect();
+        let mut seen = Vec::new();
         for node in self.nodes() {
             for (to, edge) in &node.out {
-                let to = label(self.node(*to));
-                let seen = edge.seen.iter();
-                dependencies.extend(seen.map(|(_, p)| p.describe(label(node), to.clone())));
+                // Every node is a class in use and has a label.
+                let ends = (numbers.get(&node.key), numbers.get(&self.node(*to).key));
+                let (Some(&from), Some(&to)) = ends else {
+                    continue;
+                };
+                seen.extend(edge.seen.iter().map(|(label, provenance)| {
+                    let label = *label;
+                    (LabelledEdge { from, to, label }, provenance)
+                }));
             }
         }
+        seen.sort_by_key(|(edge, _)| {
+            let label = (edge.label.hold() as u8, edge.label.request() as u8);
+            (edge.from, edge.to, label)
+        });
+        let (edges, provenances): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+        let describe = |(edge, provenance): (&LabelledEdge, &Provenance)| {
+            provenance.describe(labels[edge.from].1.clone(), labels[edge.to].1.clone())
+        };
+        let closed = on_closed_walks(labels.len(), &edges);
         Graph {
+            dependencies: edges.iter().zip(provenances).map(describe).collect(),
+            unsafe_dependencies: (0..edges.len()).filter(|at| closed[*at]).collect(),
             classes: labels.into_iter().map(|(_, label)| label).collect(),
-            dependencies,
         }
     }
 }

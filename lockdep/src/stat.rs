@@ -4,6 +4,7 @@ use crate::{block, graph, thread};
 
 /// How much the validator knows and what it did, process-wide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
     /// Classes in use: those by key and by site that were ever acquired, and

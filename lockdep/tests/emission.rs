@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use lockdep::Mode::Exclusive;
+use lockdep::Mode::{Exclusive, Upgradable};
 use lockdep::ReportKind::{self, CircularDependency};
-use lockdep::{Report, collect};
-use support::{Lock, NONE, kinds, nest};
+use lockdep::{Attempt, LockClassKey, Report, collect};
+use serde_json::Value;
+use support::{Lock, NONE, kinds, nest, reports};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Two locks of which the order first, second is known.
@@ -182,4 +184,101 @@ fn a_handler_gets_each_report_and_may_lock_and_even_panic_in_a_drop() {
     assert_eq!(lockdep::held().len(), 1);
     a.unlock(held);
     assert_eq!(kinds(|| nest(&[&a, &b])), NONE);
+}
+
+const OUTER: &str = "outer \"<&>\"";
+const MAP: &str = "map\n\t\\";
+const INDEX: &str = "index \u{1}é";
+
+/// A report with everything that a report can have but a backtrace: a guard, an
+/// upgrade, a timeout, and names that need escapes.
+fn full_report() -> Report {
+    // Classes of its own for each call: a cycle is reported once.
+    let lock = |name| Lock::of(Box::leak(Box::new(LockClassKey::new(name))));
+    let (outer, map, index) = (lock(OUTER), lock(MAP), lock(INDEX));
+    let guard = outer.lock();
+    let held = map.read();
+    let inner = index.0.acquire(Exclusive, Attempt::Timed);
+    index.unlock(inner);
+    map.unlock(held);
+    let mut held = map.wait(Upgradable);
+    let inner = index.lock();
+    let mut reports = reports(|| map.0.upgrade(&mut held, Attempt::Block));
+    index.unlock(inner);
+    map.unlock(held);
+    outer.unlock(guard);
+    assert_eq!(reports.len(), 1);
+    let report = reports.remove(0);
+    assert!(report.guard.is_some() && report.recovers && report.cycle[0].upgrade);
+    report
+}
+
+/// The places in a text, each once, in order.
+fn places(text: &str) -> BTreeSet<String> {
+    let ends = |c: char| !(c.is_ascii_digit() || c == ':');
+    let after = text.split("emission.rs:").skip(1);
+    let places = after.filter_map(|rest| rest.split(ends).next());
+    places
+        .map(|place| place.trim_end_matches(':').to_owned())
+        .collect()
+}
+
+#[test]
+fn the_text_the_event_and_the_json_of_a_report_name_the_same_places() {
+    let (events, subscriber) = recorder();
+    let report = tracing::subscriber::with_default(subscriber, full_report);
+    let splat = places(&report.to_string());
+    assert_eq!(splat.len(), 6, "{report}");
+    let events = events.lock().unwrap();
+    let [(_, fields)] = &events[..] else {
+        panic!("one report is one event: {events:?}");
+    };
+    let fields: Vec<_> = fields.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(places(&fields.join(" ")), splat);
+    assert_eq!(places(&report.to_json()), splat);
+    for value in ["outer", "true", "upgrade to exclusive", "with a timeout"] {
+        assert!(fields.iter().any(|field| field.contains(value)), "{value}");
+    }
+}
+
+#[test]
+fn the_json_of_a_report_has_its_fields() {
+    let report = full_report();
+    let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+    assert_eq!(json["kind"], "CircularDependency");
+    assert_eq!(json["thread"], *report.thread);
+    assert_eq!(json["location"], report.location.to_string());
+    assert_eq!(json["detail"], *report.detail);
+    assert_eq!(json["recovers"], true);
+    assert_eq!(json["guard"], OUTER);
+    assert_eq!(json["backtrace"], Value::Null);
+    let acquisition = report.acquisition.as_ref().unwrap();
+    assert_eq!(json["acquisition"]["class"], MAP);
+    assert_eq!(json["acquisition"]["mode"], "exclusive");
+    assert_eq!(json["acquisition"]["upgrade"], true);
+    assert_eq!(json["acquisition"]["attempt"], "block");
+    assert_eq!(json["acquisition"]["address"], acquisition.address);
+    assert_eq!(json["conflict"]["class"], INDEX);
+    assert_eq!(json["held"].as_array().unwrap().len(), report.held.len());
+    for (edge, known) in json["cycle"].as_array().unwrap().iter().zip(&report.cycle) {
+        assert_eq!(edge["held"], *known.held);
+        assert_eq!(edge["held_mode"], known.held_mode.to_string());
+        assert_eq!(edge["held_at"], known.held_at.to_string());
+        assert_eq!(edge["wanted"], *known.wanted);
+        assert_eq!(edge["wanted_mode"], known.wanted_mode.to_string());
+        assert_eq!(edge["wanted_at"], known.wanted_at.to_string());
+        assert_eq!(edge["upgrade"], known.upgrade);
+        assert_eq!(edge["timed"], known.timed);
+        assert_eq!(edge["thread"], *known.thread);
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn serde_writes_what_to_json_writes() {
+    let report = full_report();
+    assert_eq!(serde_json::to_string(&report).unwrap(), report.to_json());
+    let graph = lockdep::graph();
+    assert!(graph.dependencies.len() >= 2 && !graph.unsafe_dependencies.is_empty());
+    assert_eq!(serde_json::to_string(&graph).unwrap(), graph.to_json());
 }
