@@ -117,37 +117,17 @@ pub(crate) fn acquire(map: &LockMap, call: Call) -> HeldLock {
     }
 }
 
-/// Not inlined, so that what each place that locks gets is one branch and a call.
 #[inline]
 #[track_caller]
 fn validate_or_known(map: &LockMap, call: Call) -> HeldLock {
     // SAFETY: the closure calls nothing but what works on its arguments.
-    let first = unsafe {
-        thread::calm(|block, owner| {
-            if !owner.held.is_empty() {
-                return None;
-            }
-            let ids = map.known_ids()?;
-            let chain = ChainId::first(ids.class, call.step());
-            push_known(map, call, ids, chain, Wait::SLEEP, block, owner)
-        })
-    };
-    match first {
-        Some(held) => held,
-        None => acquire_nested(map, call),
-    }
-}
-
-/// An acquisition inside of others. Apart from a first one, which needs fewer
-/// registers.
-#[inline]
-#[track_caller]
-fn acquire_nested(map: &LockMap, call: Call) -> HeldLock {
-    // SAFETY: the closure calls nothing but what works on its arguments.
     let known = unsafe {
         thread::calm(|block, owner| {
             let ids = map.known_ids()?;
-            let top = owner.held.top()?;
+            let Some(top) = owner.held.top() else {
+                let chain = ChainId::first(ids.class, call.step());
+                return push_known(map, call, ids, chain, Wait::SLEEP, block, owner);
+            };
             let limit = top.how.limit_bits();
             if ids.waits.of(call).outer_bits() > limit && !call.tries() {
                 return None;
@@ -185,11 +165,10 @@ fn push_known(
         token,
         lock: ids.lock,
         address: map.address(),
-        class: ids.class,
         origin: map.origin,
         site: call.site,
         chain,
-        how: How::new(call, inner, limit.min(inner)),
+        how: How::new(ids.class, call, inner, limit.min(inner)),
     });
     block.publish_top(at, ids.lock);
     Some(HeldLock(token))
@@ -255,7 +234,15 @@ fn enter(
     reports: &mut Vec<Report>,
 ) -> HeldLock {
     let (mode, attempt) = (call.mode(), call.attempt());
+    let fresh = map.known_ids().is_none();
     let ids = map.ids();
+    if fresh
+        && let Some((at, report)) =
+            validate::reinitialised(owner, ids.lock, map.address(), call.site)
+    {
+        release::take(at, block, owner);
+        reports.push(report);
+    }
     let mut token = owner.next_token();
     if config::observes() {
         token = HeldLock(token).observed().0;

@@ -16,9 +16,6 @@ use crate::mode::Mode;
 pub(crate) struct ChainId(u64);
 
 impl ChainId {
-    /// No chain: the table's empty places have it as their child.
-    const NONE: ChainId = ChainId(0);
-
     /// The chain of one held lock. Nothing has to be checked for it.
     #[inline]
     pub(crate) const fn single(node: NodeKey, mode: Mode) -> ChainId {
@@ -82,132 +79,120 @@ pub(crate) struct Child {
     pub(crate) nests: bool,
 }
 
-/// A link and where it leads: the child's id, and in the lowest bit whether it
-/// nests. Three words, so that the 20,000 links of a large program stay in a
-/// processor's own cache; a general map takes five and two look-ups.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    link: Link,
-    child: u64,
-}
-
-impl Entry {
-    const EMPTY: Entry = Entry {
-        link: Link {
-            parent: ChainId::NONE,
-            what: 0,
-        },
-        child: ChainId::NONE.0,
-    };
-
-    #[inline]
-    const fn is_empty(&self) -> bool {
-        self.child == ChainId::NONE.0
-    }
-}
-
 /// One thread's links. Forgetting them costs time only.
 ///
-/// An open-addressed table with linear probing. Invariants: its length is a power
-/// of two; at least half of it is empty, so that every probe ends; no entry
-/// has an empty place between its home and itself (nothing is ever removed alone).
+/// An open-addressed table with linear probing, in which the place of a link is
+/// the lower part of its child's id: the id is known before the entry has come
+/// from memory. The upper part counts how often the table was emptied, so that ids
+/// are not reused. Two words an entry keep the 20,000 links of a large program in
+/// a processor's own cache; a general map takes five and two look-ups.
+///
+/// Invariants: its length is a power of two; a part of it is empty, so that every
+/// probe ends; no entry has an empty place between its home and itself, and none
+/// ever moves or goes alone.
 #[derive(Debug)]
 pub(crate) struct ChainCache {
-    entries: Box<[Entry]>,
+    /// Links as they are, but with `NESTS` in `what`; no link is all zeros.
+    entries: Box<[Link]>,
     used: usize,
-    next: u64,
+    /// The id of the child of the link at place 0.
+    base: u64,
 }
 
 impl ChainCache {
-    /// Links are forgotten when so many are known: 3 MiB at most. Classes that
+    /// Links are forgotten when so many places are taken: 2 MiB. Classes that
     /// come and go would otherwise add links for ever.
-    const CAPACITY: usize = 1 << 16;
-    const FIRST: usize = 64;
+    const LARGEST: usize = 1 << 17;
+    const SMALLEST: usize = 64;
+    /// The product's bits from here on choose among `LARGEST` places.
+    const SHIFT: u32 = u64::BITS - Self::LARGEST.ilog2();
+    /// In an entry's `what`; classes do not reach so high.
+    const NESTS: u64 = 1 << 63;
+    const EMPTY: Link = Link {
+        parent: ChainId(0),
+        what: 0,
+    };
 
     pub(crate) fn new() -> ChainCache {
         ChainCache {
-            entries: Box::new([Entry::EMPTY; Self::FIRST]),
+            entries: Box::new([Self::EMPTY; Self::SMALLEST]),
             used: 0,
-            next: 1,
+            base: Self::LARGEST as u64,
         }
     }
 
     /// Where the link's probe begins.
     #[inline]
     fn home(&self, link: &Link) -> usize {
-        // Fibonacci hashing; the upper half of the product is the well mixed one.
+        // Fibonacci hashing: the upper bits of the product are the well mixed ones.
+        // Parent and class differ in their lower bits, which the rotation parts.
         const PHI: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mixed = (link.parent.0 ^ link.what.rotate_left(32)).wrapping_mul(PHI);
-        (mixed >> 32) as usize & (self.entries.len() - 1)
+        let mixed = (link.parent.0 ^ link.what.rotate_left(20)).wrapping_mul(PHI);
+        (mixed >> Self::SHIFT) as usize & (self.entries.len() - 1)
+    }
+
+    /// The child of the link at this place.
+    #[inline]
+    fn child(&self, at: usize) -> ChainId {
+        ChainId(self.base + at as u64)
     }
 
     /// The place of the link, or the empty one where it belongs.
+    #[inline(never)]
     fn find(&self, link: &Link) -> usize {
         let mut at = self.home(link);
         loop {
-            let entry = &self.entries[at];
-            if entry.link == *link || entry.is_empty() {
+            let entry = self.entries[at];
+            let same = entry.parent == link.parent && entry.what & !Self::NESTS == link.what;
+            if same || entry == Self::EMPTY {
                 return at;
             }
             at = (at + 1) & (self.entries.len() - 1);
         }
     }
 
-    #[inline]
     pub(crate) fn get(&self, link: &Link) -> Option<Child> {
-        let entry = &self.entries[self.find(link)];
-        (!entry.is_empty()).then_some(Child {
-            chain: ChainId(entry.child >> 1),
-            nests: entry.child & 1 != 0,
+        let at = self.find(link);
+        (self.entries[at] != Self::EMPTY).then(|| Child {
+            chain: self.child(at),
+            nests: self.entries[at].what & Self::NESTS != 0,
         })
-    }
-
-    #[inline(never)]
-    fn probe(&self, link: &Link) -> &Entry {
-        &self.entries[self.find(link)]
     }
 
     /// The child, if it is known and does not nest.
     #[inline]
     pub(crate) fn get_simple(&self, link: &Link) -> Option<ChainId> {
-        let mut entry = &self.entries[self.home(link)];
-        if entry.link != *link {
-            entry = self.probe(link);
+        let mut at = self.home(link);
+        if self.entries[at] != *link {
+            at = self.find(link);
+            if self.entries[at] != *link {
+                return None;
+            }
         }
-        let child = entry.child;
-        // Nests, or is no child at all: the empty place's is 0.
-        if child & 1 != 0 || child == ChainId::NONE.0 {
-            return None;
-        }
-        Some(ChainId(child >> 1))
+        Some(self.child(at))
     }
 
     /// Adds a link that is not there.
     pub(crate) fn insert(&mut self, link: Link, nests: bool) -> ChainId {
-        if self.used >= Self::CAPACITY {
-            self.entries.fill(Entry::EMPTY);
-            self.used = 0;
-        } else if self.used >= self.entries.len() / 2 {
-            self.grow();
+        if self.used >= self.entries.len() / 8 * 5 {
+            self.forget();
         }
-        let chain = ChainId(self.next);
-        self.next += 1;
-        self.used += 1;
         let at = self.find(&link);
-        self.entries[at] = Entry {
-            link,
-            child: chain.0 << 1 | u64::from(nests),
+        self.used += 1;
+        self.entries[at] = Link {
+            what: link.what | if nests { Self::NESTS } else { 0 },
+            ..link
         };
-        chain
+        self.child(at)
     }
 
-    fn grow(&mut self) {
-        let doubled = vec![Entry::EMPTY; self.entries.len() * 2].into_boxed_slice();
-        let entries = std::mem::replace(&mut self.entries, doubled);
-        for entry in entries.iter().filter(|entry| !entry.is_empty()) {
-            let at = self.find(&entry.link);
-            self.entries[at] = *entry;
-        }
+    /// Empties the table, for twice as many if there may be so many. What is
+    /// needed comes back: its edges are known.
+    fn forget(&mut self) {
+        let len = (self.entries.len() * 2).min(Self::LARGEST);
+        self.entries = vec![Self::EMPTY; len].into_boxed_slice();
+        self.used = 0;
+        self.base += Self::LARGEST as u64;
     }
 
     pub(crate) fn get_or_insert(&mut self, link: Link) -> ChainId {
@@ -260,11 +245,11 @@ mod tests {
         let mut cache = ChainCache::new();
         let mut parent = ChainId::single(A, Mode::Exclusive);
         let first = cache.get_or_insert(Link::checked(parent, B, Mode::Shared));
-        for _ in 0..ChainCache::CAPACITY {
+        for _ in 0..ChainCache::LARGEST {
             parent = cache.get_or_insert(Link::checked(parent, B, Mode::Exclusive));
             assert_ne!(parent, first);
         }
-        assert!(cache.used <= ChainCache::CAPACITY);
+        assert!(cache.entries.len() == ChainCache::LARGEST && cache.used <= ChainCache::LARGEST);
         assert_ne!(
             cache.get_or_insert(Link::checked(
                 ChainId::single(A, Mode::Exclusive),

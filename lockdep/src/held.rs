@@ -71,44 +71,50 @@ pub(crate) struct Held {
 }
 
 /// A [`Held`] as it is kept: few words, because every one of them has to reach
-/// memory before the lock's own atomic operation can.
+/// memory before the lock's own atomic operation can; and one cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Slot {
     pub(crate) token: u64,
     pub(crate) lock: Serial,
     pub(crate) address: usize,
-    pub(crate) class: Serial,
     pub(crate) origin: Origin,
     pub(crate) site: &'static Location<'static>,
     pub(crate) chain: ChainId,
     pub(crate) how: How,
 }
 
-/// How a lock was asked for and is held, in one word: the bits of the [`Call`],
-/// then the inner wait type and the limit.
+/// What was asked for and is held, in one word: the bits of the [`Call`], the
+/// inner wait type, the limit, and the class (2^50 of which are enough).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct How(u32);
+pub(crate) struct How(u64);
 
 impl How {
     const INNER: u32 = Call::BITS;
     const LIMIT: u32 = Call::BITS + 2;
+    const CLASS: u32 = Call::BITS + 4;
 
     #[inline]
-    pub(crate) const fn new(call: Call, inner: u32, limit: u32) -> How {
-        How(call.bits() | inner << Self::INNER | limit << Self::LIMIT)
+    pub(crate) const fn new(class: Serial, call: Call, inner: u32, limit: u32) -> How {
+        let low = call.bits() | inner << Self::INNER | limit << Self::LIMIT;
+        How(class << Self::CLASS | low as u64)
+    }
+
+    const fn class(self) -> Serial {
+        self.0 >> Self::CLASS
     }
 
     const fn call(self, site: &'static Location<'static>) -> Call {
-        Call::from_bits(self.0 & ((1 << Call::BITS) - 1), site)
+        Call::from_bits(self.0 as u32 & ((1 << Call::BITS) - 1), site)
     }
 
     const fn inner(self) -> WaitType {
-        WaitType::from_bits(self.0 >> Self::INNER)
+        WaitType::from_bits((self.0 >> Self::INNER) as u32)
     }
 
     #[inline]
     pub(crate) const fn limit_bits(self) -> u32 {
-        self.0 >> Self::LIMIT
+        (self.0 >> Self::LIMIT) as u32 & 0b11
     }
 
     pub(crate) const fn limit(self) -> WaitType {
@@ -131,11 +137,6 @@ impl HeldStack {
         self.slots.len()
     }
 
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     /// The holds, oldest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Held> + ExactSizeIterator {
         self.slots.iter().map(|slot| self.read(slot))
@@ -154,7 +155,7 @@ impl HeldStack {
             address: slot.address,
             order: self.orders.iter().find(own).map_or(0, |(_, order)| *order),
             node: NodeKey {
-                class: slot.class,
+                class: slot.how.class(),
                 subclass: call.subclass().unwrap_or(0),
             },
             origin: slot.origin,
@@ -175,11 +176,10 @@ impl HeldStack {
             token: held.token,
             lock: held.lock,
             address: held.address,
-            class: held.node.class,
             origin: held.origin,
             site: held.site,
             chain: held.chain,
-            how: How::new(call, held.inner as u32, held.limit as u32),
+            how: How::new(held.node.class, call, held.inner as u32, held.limit as u32),
         }
     }
 

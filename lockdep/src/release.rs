@@ -119,8 +119,8 @@ fn foreign_token(at: usize, site: &'static Location<'static>, owner: &Owner) -> 
     Box::new(report)
 }
 
-#[inline]
-fn take(at: usize, block: &Block, owner: &mut Owner) {
+/// Takes a hold off this thread's stack.
+pub(crate) fn take(at: usize, block: &Block, owner: &mut Owner) {
     owner.held.remove(at, &mut owner.cache);
     if at == owner.held.len() {
         block.publish_top(at, 0);

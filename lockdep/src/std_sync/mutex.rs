@@ -92,9 +92,7 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let hold = Hold::new(&self.map, Mode::Exclusive, Attempt::Block);
-        let free = hold.unless_contended(|| self.inner.try_lock());
-        let result = free.unwrap_or_else(|| self.inner.lock());
-        map(result, |inner| MutexGuard {
+        map(self.inner.lock(), |inner| MutexGuard {
             hold: hold.acquired(),
             inner,
         })

@@ -93,9 +93,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         let hold = Hold::new(&self.map, Mode::Shared, Attempt::Block);
-        let free = hold.unless_contended(|| self.inner.try_read());
-        let result = free.unwrap_or_else(|| self.inner.read());
-        map(result, |inner| RwLockReadGuard {
+        map(self.inner.read(), |inner| RwLockReadGuard {
             hold: hold.acquired(),
             inner,
         })
@@ -128,9 +126,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let hold = Hold::new(&self.map, Mode::Exclusive, Attempt::Block);
-        let free = hold.unless_contended(|| self.inner.try_write());
-        let result = free.unwrap_or_else(|| self.inner.write());
-        map(result, |inner| RwLockWriteGuard {
+        map(self.inner.write(), |inner| RwLockWriteGuard {
             hold: hold.acquired(),
             inner,
         })
