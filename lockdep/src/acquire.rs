@@ -11,6 +11,7 @@ use crate::emit::{self, Unwind};
 use crate::held::{Held, HeldLock, How, Slot};
 use crate::map::LockMap;
 use crate::mode::{Attempt, Mode, Request};
+use crate::mutation;
 use crate::observe;
 use crate::release;
 use crate::report::Report;
@@ -254,7 +255,8 @@ fn enter(
             .unwrap_or_else(|| owner.take_subclass(token)),
     };
     let (outer, inner) = (ids.waits.of(call).outer(), ids.waits.of(call).inner());
-    let waits = attempt != Attempt::Try;
+    let waits = attempt != Attempt::Try
+        && !(attempt == Attempt::Timed && mutation::is_broken(mutation::TIMED_IS_A_TRY));
     let wanted = || Wanted::new(map, node, call);
     if waits && outer > limit(owner) {
         validate::wait_context(owner, &wanted(), reports);
@@ -289,6 +291,7 @@ fn enter(
         limit: owner
             .held
             .top()
+            .filter(|_| !mutation::is_broken(mutation::OUTER_LIMIT_IGNORED))
             .map_or(inner, |top| inner.min(top.how.limit())),
         chain,
     });
@@ -313,7 +316,9 @@ fn validated(
         Some(child) => child.chain,
         None => {
             validate::dependencies(owner, wanted, reports);
-            owner.cache.insert(link, nests)
+            owner
+                .cache
+                .insert(link, nests && !mutation::is_broken(mutation::ORDER_CACHED))
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::class::Serial;
 use crate::context::WaitType;
 use crate::held::{Held, HeldLock, HeldStack};
 use crate::mode::Mode;
+use crate::mutation;
 use crate::nested::Nesting;
 use crate::report::Report;
 
@@ -50,7 +51,8 @@ impl Owner {
         match &mut self.nesting {
             Some(scope) if scope.taken_by == Nesting::PENDING => {
                 scope.taken_by = token;
-                scope.subclass
+                let ignored = mutation::is_broken(mutation::SUBCLASS_IGNORED);
+                if ignored { 0 } else { scope.subclass }
             }
             _ => 0,
         }
@@ -184,7 +186,7 @@ impl Block {
 
     /// Leaves a note for the owner, if there is one.
     pub(crate) fn leave(&self, mail: &mut Mail, note: Note) {
-        if mail.live {
+        if mail.live && !mutation::is_broken(mutation::RELEASE_NOTE_LOST) {
             mail.add(note);
             // Relaxed: see `thread::with`.
             self.pending.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@
 
 use crate::class::NodeKey;
 use crate::mode::Mode;
+use crate::mutation;
 
 /// Names a held stack of one thread. Bit 63 set: a single lock, spelled out in
 /// the id itself, so that taking a first lock needs no look-up.
@@ -41,7 +42,13 @@ impl Link {
     /// An acquisition as its [`Call`](crate::acquire::Call) has it: one that waits
     /// is checked.
     #[inline]
-    pub(crate) const fn acquire(parent: ChainId, class: u64, step: u32, tries: bool) -> Link {
+    pub(crate) fn acquire(parent: ChainId, class: u64, step: u32, tries: bool) -> Link {
+        let tries = tries && !mutation::is_broken(mutation::TRY_BIT_LOST);
+        let step = if mutation::is_broken(mutation::MODE_LOST) {
+            step & !0b111
+        } else {
+            step
+        };
         Link {
             parent,
             what: class << 7 | (step << 1 | tries as u32) as u64,
@@ -50,23 +57,23 @@ impl Link {
 
     /// The request waits: it has to be validated once.
     #[inline]
-    pub(crate) const fn checked(parent: ChainId, node: NodeKey, mode: Mode) -> Link {
+    pub(crate) fn checked(parent: ChainId, node: NodeKey, mode: Mode) -> Link {
         Link::step(parent, node, mode as u8, false)
     }
 
     /// Nothing was validated for this link: the lock was only tried, or the
     /// chain below it changed after the lock was taken.
     #[inline]
-    pub(crate) const fn unchecked(parent: ChainId, node: NodeKey, mode: Mode) -> Link {
+    pub(crate) fn unchecked(parent: ChainId, node: NodeKey, mode: Mode) -> Link {
         Link::step(parent, node, mode as u8, true)
     }
 
     /// An upgrade that waits while the parent chain is held.
-    pub(crate) const fn upgrade(parent: ChainId, node: NodeKey) -> Link {
+    pub(crate) fn upgrade(parent: ChainId, node: NodeKey) -> Link {
         Link::step(parent, node, Mode::ALL.len() as u8, false)
     }
 
-    const fn step(parent: ChainId, node: NodeKey, step: u8, unchecked: bool) -> Link {
+    fn step(parent: ChainId, node: NodeKey, step: u8, unchecked: bool) -> Link {
         let step = (node.subclass as u32) << 3 | step as u32;
         Link::acquire(parent, node.class, step, unchecked)
     }

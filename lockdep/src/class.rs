@@ -8,6 +8,7 @@ use crate::context::{WaitTable, Waits};
 use crate::graph;
 use crate::key::LockClassKey;
 use crate::map::LockMap;
+use crate::mutation;
 
 /// Number of a lock or of a class, from one counter and never reused. A lock
 /// that is a class of its own uses its lock serial as class serial.
@@ -60,7 +61,8 @@ impl LockMap {
 
     #[cold]
     fn assign_ids(&self) -> Ids {
-        let lock = first_wins(&self.serial, next_serial());
+        let fresh = mutation::serial(self.address(), next_serial());
+        let lock = first_wins(&self.serial, fresh);
         let class = match self.origin {
             Origin::Instance => lock,
             // Relaxed: the serial is all that is read through it.

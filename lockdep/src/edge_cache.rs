@@ -26,6 +26,7 @@ use rustc_hash::FxBuildHasher;
 use crate::class::NodeKey;
 use crate::guard_set::GuardSet;
 use crate::mode::Label;
+use crate::mutation;
 
 /// An edge with a label, as the cache compares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +85,8 @@ impl EdgeKey {
     }
 
     fn is(&self, words: &Words) -> bool {
-        words[..3] == [self.from.class, self.to.class, self.small()]
+        mutation::is_broken(mutation::HASH_TRUSTED)
+            || words[..3] == [self.from.class, self.to.class, self.small()]
     }
 
     /// Both subclasses and the label.

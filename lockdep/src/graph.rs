@@ -20,6 +20,7 @@ use crate::edge_cache::{self, EdgeKey};
 use crate::guard_set::{Guard, GuardSet};
 use crate::key::LockClassKey;
 use crate::mode::Label;
+use crate::mutation;
 use crate::search::{Scratch, Step};
 use crate::topological_order::{Adjacency, TopologicalOrder};
 
@@ -206,7 +207,9 @@ impl DependencyGraph {
         debug_assert_ne!(from, to, "an edge to itself is recursion, not order");
         let edge = self.node_mut(from).out.entry(to).or_default();
         if let Some(known) = edge.provenance_mut(label) {
-            known.guards.narrow(&guards);
+            if !mutation::is_broken(mutation::GUARDS_NOT_NARROWED) {
+                known.guards.narrow(&guards);
+            }
             return false;
         }
         let first = edge.seen.is_empty();
@@ -276,7 +279,9 @@ impl DependencyGraph {
                 self.node_mut(*to).inbound.remove(&id);
             }
             for from in &node.inbound {
-                self.node_mut(*from).out.remove(&id);
+                if !mutation::is_broken(mutation::REMOVAL_KEEPS_EDGES) {
+                    self.node_mut(*from).out.remove(&id);
+                }
             }
             for cycle in &node.reported {
                 for key in cycle.iter() {
@@ -301,7 +306,7 @@ impl DependencyGraph {
     /// Notes that this canonical cycle, of nodes in use, is reported; `true`
     /// the first time.
     pub(crate) fn report(&mut self, cycle: &[NodeKey]) -> bool {
-        if self.is_reported(cycle) {
+        if self.is_reported(cycle) && !mutation::is_broken(mutation::CYCLE_REPORTED_TWICE) {
             return false;
         }
         let cycle: Arc<[NodeKey]> = Arc::from(cycle);

@@ -7,6 +7,7 @@ use crate::chain::{ChainCache, ChainId, Link};
 use crate::class::{NodeKey, Origin, Serial};
 use crate::context::WaitType;
 use crate::mode::{Attempt, Mode};
+use crate::mutation;
 
 /// Proof of one acquisition, kept where the lock's guard is.
 ///
@@ -222,7 +223,9 @@ impl HeldStack {
     pub(crate) fn remove(&mut self, at: usize, cache: &mut ChainCache) {
         let slot = self.slots.remove(at);
         self.orders.retain(|(token, _)| *token != slot.token);
-        self.rebuild(at, cache);
+        if !mutation::is_broken(mutation::CHAIN_NOT_REBUILT) {
+            self.rebuild(at, cache);
+        }
     }
 
     /// Changes what a hold is to those who wait for it.
@@ -241,7 +244,9 @@ impl HeldStack {
             ..self.get(at)
         };
         self.slots[at] = Self::slot(&held);
-        self.rebuild(at, cache);
+        if !mutation::is_broken(mutation::DOWNGRADE_NOT_RECOMPUTED) {
+            self.rebuild(at, cache);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -19,6 +19,7 @@
 use crate::class::NodeKey;
 use crate::graph::{DependencyGraph, NodeId};
 use crate::mode::{Label, Request};
+use crate::mutation;
 
 /// One edge of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,15 @@ impl Scratch {
             self.reached_by.resize(states, (unused, 0));
         }
     }
+
+    /// Whether the state was reached in this search.
+    fn reached(&self, state: usize) -> bool {
+        if mutation::is_broken(mutation::SINGLE_VISIT) {
+            let first = state - state % Request::COUNT;
+            return self.stamp[first..][..Request::COUNT].contains(&self.now);
+        }
+        self.stamp[state] == self.now
+    }
 }
 
 /// Bounds of the search for a second cycle; see [`DependencyGraph::simple_cycle`].
@@ -95,11 +105,12 @@ impl DependencyGraph {
             let incoming = Request::from_bits((here % Request::COUNT) as u8);
             for (&to, edge) in &self.node(from).out {
                 for &(label, _) in &edge.seen {
-                    if !incoming.blocked_by(label.hold()) {
+                    let joins = incoming.blocked_by(label.hold());
+                    if !joins && !mutation::is_broken(mutation::JOINT_IGNORED) {
                         continue;
                     }
                     let there = state(to, label.request());
-                    if scratch.stamp[there] != scratch.now {
+                    if !scratch.reached(there) {
                         scratch.stamp[there] = scratch.now;
                         scratch.reached_by[there] = (Step { from, to, label }, here);
                         scratch.queue.push(there);
@@ -114,7 +125,8 @@ impl DependencyGraph {
     /// cycle through it that can deadlock and was not reported before; preferably
     /// one that was not possible before. What is returned counts as reported.
     pub(crate) fn new_cycles(&mut self, edges: &[Step]) -> Vec<Vec<Step>> {
-        let may_close = |edge: &&Step| self.may_close_cycle(edge.from, edge.to);
+        let inverted = mutation::is_broken(mutation::FILTER_INVERTED);
+        let may_close = |edge: &&Step| self.may_close_cycle(edge.from, edge.to) != inverted;
         let suspects: Vec<_> = edges.iter().filter(may_close).copied().collect();
         let Some(first) = suspects.first() else {
             return Vec::new();

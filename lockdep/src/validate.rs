@@ -16,6 +16,7 @@ use crate::held::Held;
 use crate::key::OrderKey;
 use crate::map::LockMap;
 use crate::mode::{Attempt, HoldKind, Label, Mode, Request};
+use crate::mutation;
 use crate::report::{Acquisition, Dependency, HeldInfo, Report, ReportKind};
 use crate::search::Step;
 
@@ -43,7 +44,7 @@ impl Wanted {
         let blocking_writers = match map.origin {
             Origin::Key(key) => key.blocking_writers,
             _ => true,
-        };
+        } || mutation::is_broken(mutation::WRITERS_ALWAYS_BLOCK);
         Wanted {
             lock: map.ids().lock,
             node,
@@ -148,7 +149,10 @@ struct Seen<'a> {
 fn unknown_edges<'a>(holds: &'a [Held], wanted: &Wanted) -> Vec<Seen<'a>> {
     let mut unknown = Vec::new();
     for (at, held) in holds.iter().enumerate() {
-        if Some(at) == wanted.upgrades || held.node == wanted.node {
+        let itself = held.node == wanted.node && !mutation::is_broken(mutation::SELF_EDGES);
+        let nearest = at + 1 == holds.len() || !mutation::is_broken(mutation::NEAREST_ONLY);
+        let upgrade = wanted.upgrade && mutation::is_broken(mutation::UPGRADE_EDGES_FORGOTTEN);
+        if Some(at) == wanted.upgrades || itself || !nearest || upgrade {
             continue;
         }
         let edge = EdgeKey {
@@ -216,7 +220,9 @@ fn record<'a>(
             backtrace: backtrace.cloned(),
             guards,
         };
-        if graph.add_edge(step.from, step.to, step.label, guards, provenance) {
+        if mutation::drops(&graph, step)
+            || graph.add_edge(step.from, step.to, step.label, guards, provenance)
+        {
             new.push((step, held));
         }
         steps.push(step);
@@ -289,7 +295,13 @@ fn in_order(held: &Held, wanted: &Wanted) -> bool {
         order: held.order,
     };
     key.order
-        .is_some_and(|order| order(held, wanted.order).is_lt())
+        .map(|order| order(held, wanted.order))
+        .is_some_and(
+            |order| match mutation::is_broken(mutation::ORDER_ALLOWS_EQUALS) {
+                true => order.is_le(),
+                false => order.is_lt(),
+            },
+        )
 }
 
 /// Reports a wait that is longer than a section around it allows.
