@@ -37,6 +37,10 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
+    pub(crate) fn newest_token(&self) -> u64 {
+        self.token
+    }
+
     #[inline]
     pub(crate) fn next_token(&mut self) -> u64 {
         const COUNT: u64 = (1 << HeldLock::COUNT_BITS) - 1;
@@ -84,9 +88,18 @@ pub(crate) struct Mail {
     pub(crate) detached: Vec<Held>,
     /// A thread has the block attached.
     pub(crate) live: bool,
+    /// The newest token when it was attached: older ones are of holds that an
+    /// earlier owner left behind when it ended.
+    pub(crate) since: u64,
 }
 
 impl Mail {
+    /// Whether the thread that has the block attached gave this token out.
+    pub(crate) fn is_of_this_owner(&self, token: u64) -> bool {
+        let unmarked = |token: u64| HeldLock(token).unobserved();
+        self.live && unmarked(token) > unmarked(self.since)
+    }
+
     /// Adds a note. Only the last change of mode of a hold counts, and none once
     /// the hold has ended, so an owner that never looks has two notes for each
     /// of its holds at most, however long the guard is used elsewhere.
@@ -251,6 +264,17 @@ impl Block {
         mail.notes.clear();
         mail.detached.clear();
         self.publish(&HeldStack::default(), 0);
+    }
+
+    /// Whether the owner may have a hold of `lock`: it shows one, or has more than
+    /// it can show. Called under `mail`.
+    pub(crate) fn may_hold(&self, lock: Serial) -> bool {
+        // Relaxed: as in `publish`; the hold was given out before its token.
+        let shown = self
+            .published
+            .each_ref()
+            .map(|slot| slot.load(Ordering::Relaxed));
+        shown.contains(&lock) || shown[PUBLISHED - 1] != 0
     }
 
     /// Whether the owner shows a hold of `lock` that nobody has released. Holds

@@ -43,6 +43,10 @@ impl HeldLock {
         self.0 & Self::OBSERVED != 0
     }
 
+    pub(crate) const fn unobserved(self) -> u64 {
+        self.0 & !Self::OBSERVED
+    }
+
     pub(crate) const fn block(&self) -> u32 {
         ((self.0 & !Self::OBSERVED) >> Self::COUNT_BITS) as u32 - 1
     }

@@ -71,7 +71,7 @@ fn end(map: &LockMap, token: HeldLock, site: &'static Location<'static>) {
     match released.flatten() {
         Some(None) => {}
         Some(Some(report)) => emit::deliver(vec![*report], Unwind::Never),
-        None => release_elsewhere(map, &token),
+        None => release_elsewhere(map, &token, site),
     }
 }
 
@@ -125,19 +125,36 @@ pub(crate) fn take(at: usize, block: &Block, owner: &mut Owner) {
     if at == owner.held.len() {
         block.publish_top(at, 0);
     } else {
+        // Others look at what is shown under `mail`: not while it moves down.
+        let _mail = block.mail();
         block.publish(&owner.held, at);
     }
 }
 
 /// Ends a hold of another thread.
 #[cold]
-fn release_elsewhere(map: &LockMap, token: &HeldLock) {
+fn release_elsewhere(map: &LockMap, token: &HeldLock, site: &'static Location<'static>) {
     let Some(block) = block::by_index(token.block()) else {
         return;
     };
-    let mut mail = block.mail();
-    if !end_detached(map, &mut mail, |held| held.token == token.0) {
-        block.leave(&mut mail, Note::Release(token.0, map.serial_now()));
+    let lock = map.serial_now();
+    let foreign = {
+        let mut mail = block.mail();
+        if end_detached(map, &mut mail, |held| held.token == token.0) {
+            return;
+        }
+        block.leave(&mut mail, Note::Release(token.0, lock));
+        mail.is_of_this_owner(token.0) && !block.may_hold(lock)
+    };
+    if foreign {
+        let report = thread::with_tracked(|_, owner| {
+            let detail = format!(
+                "a hold that another thread acquired is released through lock #{lock}, \
+                 which that thread does not hold"
+            );
+            Report::new(ReportKind::BadUnlock, owner, site, detail)
+        });
+        emit::deliver(report.into_iter().collect(), Unwind::Never);
     }
 }
 

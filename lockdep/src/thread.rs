@@ -167,10 +167,14 @@ fn attach(local: &Local) -> Option<&'static Block> {
         let mut pool = lock(&POOL);
         pool.pop().or_else(block::create)?
     };
-    block.mail().live = true;
     // SAFETY: the block came out of the pool or is new, so no other thread has
     // it; `busy` is set, so this thread has no reference to it either.
-    unsafe { (*block.owner.get()).name = name_of_this_thread() };
+    let owner = unsafe { &mut *block.owner.get() };
+    owner.name = name_of_this_thread();
+    let mut mail = block.mail();
+    mail.live = true;
+    mail.since = owner.newest_token();
+    drop(mail);
     local.block.set(Some(block));
     // Registers the destructor. If that is too late, the block stays attached
     // to a thread that is about to end; it is lost and nothing else.

@@ -8,7 +8,7 @@ use lockdep::Mode::{Exclusive, Shared};
 use lockdep::ReportKind::{
     BadUnlock, CircularDependency, HeldAtThreadExit, HeldLockFreed, RecursiveLocking,
 };
-use lockdep::{LockClassKey, LockMap, Report, on_report};
+use lockdep::{Attempt, LockClassKey, LockMap, Report, on_report};
 use support::{Lock, NONE, kinds, nest, reports};
 
 #[test]
@@ -335,4 +335,41 @@ fn a_deadlock_with_oneself_across_threads_needs_the_hold_to_be_ours() {
     });
     assert!(found.iter().all(|report| report.kind() != RecursiveLocking));
     assert!(found.is_empty());
+}
+
+#[test]
+fn a_token_of_another_lock_is_a_bad_unlock_on_another_thread_too() {
+    let (held, other) = (LockMap::instance(), LockMap::instance());
+    let token = held.acquire(Exclusive, Attempt::Block);
+    other.release(other.acquire(Exclusive, Attempt::Block));
+    let found = std::thread::scope(|scope| {
+        let release = || lockdep::collect(|| other.release(token)).1;
+        scope.spawn(release).join().expect("no panic")
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].kind(), BadUnlock);
+    assert!(
+        lockdep::held().is_empty(),
+        "the hold has ended all the same"
+    );
+}
+
+#[test]
+fn a_guard_that_outlives_its_thread_is_released_without_a_report() {
+    let map = LockMap::instance();
+    let token = std::thread::scope(|scope| {
+        let acquire = || map.acquire(Exclusive, Attempt::Block);
+        scope.spawn(acquire).join().expect("no panic")
+    });
+    // Another thread gets the block of the one that ended.
+    std::thread::scope(|scope| {
+        let wait = LockMap::instance();
+        let inner = scope.spawn(move || {
+            let held = wait.acquire(Exclusive, Attempt::Block);
+            let ((), found) = lockdep::collect(|| map.release(token));
+            wait.release(held);
+            found
+        });
+        assert_eq!(inner.join().expect("no panic"), []);
+    });
 }
