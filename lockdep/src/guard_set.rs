@@ -33,10 +33,12 @@ impl PartialEq for Guard {
 
 impl Eq for Guard {}
 
-/// Whether a hold from before `held` guards `held -> wanted`: not when it is of
-/// one of these classes itself.
-pub(crate) fn guards(before: &Held, held: NodeKey, wanted: NodeKey) -> bool {
-    before.mode.hold_kind() == HoldKind::Exclusive && before.node != held && before.node != wanted
+/// Whether a hold guards what is taken after it.
+///
+/// A class of the cycle itself is never a guard of the whole cycle: the first hold
+/// of that class was not taken under another one.
+pub(crate) fn guards(before: &Held) -> bool {
+    before.mode.hold_kind() == HoldKind::Exclusive
 }
 
 impl FromIterator<Guard> for GuardSet {

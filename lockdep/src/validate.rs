@@ -162,7 +162,7 @@ fn unknown_edges<'a>(holds: &'a [Held], wanted: &Wanted) -> Vec<Seen<'a>> {
         };
         let before = || {
             let before = holds[..at].iter();
-            before.filter(|before| guard_set::guards(before, held.node, wanted.node))
+            before.filter(|before| guard_set::guards(before))
         };
         let guarded = |guard| before().any(|before| edge_cache::guard_word(before.node) == guard);
         if edge_cache::CACHE.knows(&edge, guarded) {

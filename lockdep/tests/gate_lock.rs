@@ -5,7 +5,7 @@ mod support;
 
 use lockdep::Mode::{self, Exclusive, SharedRecursive};
 use lockdep::ReportKind::CircularDependency;
-use lockdep::{LockClassKey, Report};
+use lockdep::{LockClassKey, LockMap, Report};
 use support::{Lock, nest, reports};
 
 /// The one report of `f`.
@@ -142,4 +142,16 @@ fn a_guard_may_have_been_tried() {
     g.unlock(held);
     let report = only(|| nest(&[&g, &b, &a]));
     assert_eq!(report.guard.as_deref(), Some(&*report.held[0].class));
+}
+
+#[test]
+fn a_class_of_the_cycle_is_not_its_guard() {
+    static ORDERED: LockClassKey =
+        LockClassKey::new("ordered").order_by(|held, wanted| held.order.cmp(&wanted.order));
+    let [first, last] = [1, 2].map(|order| Lock(LockMap::with_class(&ORDERED).with_order(order)));
+    let between = Lock::instance();
+    assert_eq!(only(|| nest(&[&first, &between, &last])).guard, None);
+    let other = Lock::instance();
+    nest(&[&first, &last, &other]);
+    assert_eq!(only(|| nest(&[&first, &other, &last])).guard, None);
 }
