@@ -142,6 +142,7 @@
 //! |---|---|---|
 //! | `parking_lot` | yes | `Mutex`, `RwLock`, their guards, and `Condvar` |
 //! | `lock-api-04` | no | [`Tracked`] is a raw lock of `lock_api` 0.4, too: for spin, usync, parking_lot 0.12 |
+//! | `serde` | no | `serde::Serialize` for [`Report`], [`Graph`], [`Stats`] and what is in them; the same text as [`Report::to_json`] |
 //!
 //! # Sources
 //!

@@ -339,8 +339,7 @@ fn held_at_thread_exit() {
     });
     let worker = std::thread::Builder::new().name("worker".to_owned());
     let worker = worker.spawn(|| {
-        let held = REGISTRY.acquire(Exclusive, Attempt::Block); //~ locks registry
-        std::mem::forget(held);
+        let _never_released = REGISTRY.acquire(Exclusive, Attempt::Block); //~ locks registry
     });
     worker.unwrap().join().unwrap();
     let found = FOUND.lock().unwrap();

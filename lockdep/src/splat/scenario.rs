@@ -125,6 +125,7 @@ fn call(mode: Mode, class: &str) -> String {
 }
 
 fn fmt_columns(f: &mut Formatter<'_>, actors: &[Actor]) -> fmt::Result {
+    let length = |text: &String| text.chars().count();
     let calls = |actor: &Actor| actor.holds.iter().chain([&actor.wait]).map(length).max();
     let longest = actors.iter().filter_map(calls).max().unwrap_or(0);
     // A row has one call, so columns may be narrower than that where many long
@@ -144,9 +145,4 @@ fn fmt_columns(f: &mut Formatter<'_>, actors: &[Actor]) -> fmt::Result {
         row(column, &actor.wait)?;
     }
     Ok(())
-}
-
-/// In characters, as the width of a format counts.
-fn length(text: &String) -> usize {
-    text.chars().count()
 }
