@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 
+use super::contender::Contender;
 use super::family::Family;
 use super::workload::{CLASSES, new_class, shuffled_pairs};
 
-/// New classes of [`Case::Search`].
+/// New classes of [`Case::Search`] and [`Case::AfterReport`].
 const NEWCOMERS: usize = 100;
 
 /// Which dependencies.
@@ -19,13 +20,17 @@ pub enum Case {
     Ordered,
     /// The same dependencies in random order among classes that nothing is known of: the order is found on the way.
     Random,
-    /// From a class that was met last to the first of 200 classes between which there are all 19,900 dependencies.
+    /// From a class that comes last in the order to the first of 200 classes, between which there are all 19,900
+    /// dependencies.
     Search,
+    /// The same 200 classes after an inversion of the first and the last was reported: no order is left that could
+    /// answer, and all of them are reached. The dependency is from a class between to the one in the middle.
+    AfterReport,
 }
 
 impl Case {
     /// All, in the order of the report.
-    pub const ALL: [Self; 3] = [Self::Ordered, Self::Random, Self::Search];
+    pub const ALL: [Self; 4] = [Self::Ordered, Self::Random, Self::Search, Self::AfterReport];
 
     /// How the report calls it.
     #[must_use]
@@ -33,8 +38,15 @@ impl Case {
         match self {
             Self::Ordered => "along a known order",
             Self::Random => "in random order",
-            Self::Search => "against the known order, 19,900 dependencies beyond",
+            Self::Search => "against the known order",
+            Self::AfterReport => "after a report",
         }
+    }
+
+    /// Whether it is measured with `contender`. Only lockdep goes on after a report.
+    #[must_use]
+    pub fn is_for(self, contender: Contender) -> bool {
+        contender.learns() && (self != Self::AfterReport || contender == Contender::Lockdep)
     }
 
     /// The word for it on a command line.
@@ -93,30 +105,64 @@ impl fmt::Display for Cost {
 /// Makes the dependencies of `case` and times each. To be done once a process.
 #[must_use]
 pub fn measure<F: Family>(case: Case) -> Cost {
-    let classes: Vec<F::Mutex> = (0..CLASSES).map(|_| F::mutex(Some(new_class()))).collect();
-    // A lock's first acquisition gives it its name, which is not what is measured.
-    for mutex in &classes {
-        F::lock(mutex, |value| *value += 1);
-    }
+    let classes: Vec<F::Mutex> = new_locks::<F>(CLASSES);
     if case == Case::Random {
         return Cost::of(time::<F>(&classes, &classes, &shuffled_pairs()));
     }
-    let chain: Vec<(usize, usize)> = (1..CLASSES).map(|second| (second - 1, second)).collect();
-    time::<F>(&classes, &classes, &chain);
+    let newcomers = new_locks::<F>(NEWCOMERS);
+    let middle = CLASSES / 2;
+    make_chain::<F>(&classes[..middle]);
+    if case == Case::AfterReport {
+        place_after_all::<F>(&newcomers);
+    }
+    make_chain::<F>(&classes[middle - 1..]);
     let mut pairs = shuffled_pairs();
     pairs.retain(|(first, second)| first + 1 < *second);
     let along = time::<F>(&classes, &classes, &pairs);
-    if case == Case::Ordered {
-        return Cost::of(along);
-    }
-    let newcomers: Vec<F::Mutex> = (0..NEWCOMERS)
-        .map(|_| F::mutex(Some(new_class())))
-        .collect();
-    for mutex in &newcomers {
+    let first_of = |class| (0..NEWCOMERS).map(|new| (new, class)).collect::<Vec<_>>();
+    Cost::of(match case {
+        Case::Random | Case::Ordered => along,
+        Case::Search => {
+            place_after_all::<F>(&newcomers);
+            time::<F>(&newcomers, &classes, &first_of(0))
+        }
+        Case::AfterReport => {
+            invert::<F>(&classes);
+            time::<F>(&newcomers, &classes, &first_of(middle))
+        }
+    })
+}
+
+/// Mutexes of a class each. They were taken: a lock's first acquisition gives it its name, which is not what is
+/// measured.
+fn new_locks<F: Family>(count: usize) -> Vec<F::Mutex> {
+    let locks: Vec<F::Mutex> = (0..count).map(|_| F::mutex(Some(new_class()))).collect();
+    for mutex in &locks {
         F::lock(mutex, |value| *value += 1);
     }
-    let against: Vec<(usize, usize)> = (0..NEWCOMERS).map(|new| (new, 0)).collect();
-    Cost::of(time::<F>(&newcomers, &classes, &against))
+    locks
+}
+
+/// Makes a dependency from each to the next.
+fn make_chain<F: Family>(classes: &[F::Mutex]) {
+    for neighbours in classes.windows(2) {
+        F::lock(&neighbours[0], |_| F::lock(&neighbours[1], |_| ()));
+    }
+}
+
+/// Gives these a dependency, on a class that has no other: a validator that keeps the classes in order appends them.
+fn place_after_all<F: Family>(newcomers: &[F::Mutex]) {
+    let parent = F::mutex(Some(new_class()));
+    for newcomer in newcomers {
+        F::lock(&parent, |_| F::lock(newcomer, |_| ()));
+    }
+}
+
+/// Takes the first while the last is held, and keeps the reports; there is one.
+fn invert<F: Family>(classes: &[F::Mutex]) -> usize {
+    let (first, last) = (&classes[0], &classes[CLASSES - 1]);
+    let ((), reports) = lockdep::collect(|| F::lock(last, |_| F::lock(first, |_| ())));
+    reports.len()
 }
 
 /// Nanoseconds of each inner lock and unlock.
@@ -192,7 +238,8 @@ mod tests {
         for (case, expected) in [
             (Case::Random, PAIRS),
             (Case::Ordered, PAIRS),
-            (Case::Search, PAIRS + NEWCOMERS),
+            (Case::Search, PAIRS + 2 * NEWCOMERS),
+            (Case::AfterReport, PAIRS + 2 * NEWCOMERS + 1),
         ] {
             SEEN.with_borrow_mut(HashSet::clear);
             NEXT.set(0);
@@ -202,7 +249,15 @@ mod tests {
     }
 
     #[test]
-    fn no_dependency_is_a_deadlock() {
+    fn the_inversion_is_reported_once() {
+        let classes = new_locks::<Lockdep>(CLASSES);
+        make_chain::<Lockdep>(&classes);
+        assert_eq!(invert::<Lockdep>(&classes), 1);
+        assert_eq!(invert::<Lockdep>(&classes), 0);
+    }
+
+    #[test]
+    fn no_other_dependency_is_a_deadlock() {
         for case in Case::ALL {
             let (_, reports) = lockdep::collect(|| measure::<Lockdep>(case));
             assert!(reports.is_empty(), "{case:?}: {}", reports[0]);

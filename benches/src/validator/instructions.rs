@@ -30,10 +30,10 @@ pub struct Count {
 ///
 /// In words, if valgrind is not there or fails.
 pub fn count(programs: &Programs, mut progress: impl FnMut(&str)) -> Result<Vec<Count>, String> {
-    const PASSES: u64 = 5;
+    const PASSES: usize = 5;
     let mut counts = Vec::new();
     for workload in COUNTED {
-        let operations = Locks::<ParkingLot>::of_threads(workload, 1)[0].pass();
+        let operations = Locks::<ParkingLot>::of_threads(workload, 1)[0].pass(0);
         for contender in contenders(programs) {
             progress(&format!(
                 "instructions: {}, {}",
@@ -53,7 +53,7 @@ pub fn count(programs: &Programs, mut progress: impl FnMut(&str)) -> Result<Vec<
             counts.push(Count {
                 workload,
                 contender,
-                instructions: difference as f64 / (PASSES * operations) as f64,
+                instructions: difference as f64 / (PASSES as f64 * operations as f64),
             });
         }
     }

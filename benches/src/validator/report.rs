@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use super::contender::Contender;
 use super::fresh::Case;
 use super::instructions::{COUNTED, Count};
-use super::memory::{Kept, LOCKS};
+use super::memory::{BEFORE, Kept, LOCKS};
 use super::ratio::{Goal, Subject, Windows, microseconds};
 use super::run::{Plan, Samples};
 use super::workload::Workload;
@@ -178,8 +178,9 @@ impl Results<'_> {
 
     fn window_text(&self) -> String {
         format!(
-            "{} rounds with windows of {} ms. Dropped of all: windows in which other programs had more than {} % of \
-             the time. lockdep-cost.csv has every one.",
+            "{} rounds with windows of {} ms. A window consists of slices of 0.3 ms; those in which other \
+             programs had more than {} % of the time are not counted, except in the last two rows. Dropped of all: windows \
+             in which others had that share of what was counted. lockdep-cost.csv has every one.",
             self.plan.rounds,
             self.plan.window.as_millis(),
             TOLERATED_LOAD * 100.0
@@ -196,7 +197,7 @@ impl Results<'_> {
             "processes",
         ]);
         for case in Case::ALL {
-            for contender in self.learners() {
+            for contender in self.contenders().filter(|one| case.is_for(*one)) {
                 let of: Vec<_> = self
                     .samples
                     .fresh
@@ -263,8 +264,8 @@ fn number(figure: Option<Figure>, pick: fn(Figure) -> f64) -> String {
 
 fn memory_text() -> String {
     format!(
-        "Growth of the process's resident memory over {LOCKS} locks, by their number; each is taken once while another \
-         mutex is held. What a lock itself is made of does not count."
+        "Growth of the process's resident memory over {LOCKS} locks, by their number, after {BEFORE} others; each is \
+         taken once while another mutex is held. What a lock itself is made of does not count."
     )
 }
 
@@ -276,8 +277,9 @@ const FIGURES: &str =
     "Nanoseconds of an operation: a lock and its unlock, or a nest of three or two of these.";
 const FRESH: &str = "Microseconds, with the inner lock, its unlock and two looks at the clock. In the first case 200 \
     classes are known in the order of the dependencies; in the second the order is found on the way; in the third 100 \
-    new classes come, one after the other, before the first of 200 between which all 19,900 dependencies are known. \
-    Worst is the worst of all processes, with what the machine did meanwhile.";
+    classes from the end of the order come, one after the other, before the first of 200 between which all 19,900 \
+    dependencies are known; in the last an inversion of these 200 was reported before, so that each of 100 dependencies \
+    takes a search of all of them, and only lockdep goes on after a report. Worst is the worst of all processes, with what the machine did meanwhile.";
 const INSTRUCTIONS: &str = "Of one operation and the loop around it, counted by callgrind.";
 const WHO: &str = "\
 - Every window is a process of its own, started in an order that is shuffled for each row and round; it is in steady state \

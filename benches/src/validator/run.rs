@@ -138,7 +138,7 @@ fn one_round(
     for case in Case::ALL {
         let mut order: Vec<Contender> = contenders(programs).collect();
         dice.shuffle(&mut order);
-        for contender in order.into_iter().filter(|contender| contender.learns()) {
+        for contender in order.into_iter().filter(|one| case.is_for(*one)) {
             let answer = programs.ask(contender, &Task::Fresh { contender, case })?;
             let cost = Cost::parse(&answer)
                 .ok_or_else(|| format!("{} said {answer}", contender.name()))?;

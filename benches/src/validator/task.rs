@@ -14,6 +14,7 @@ use super::fresh::{self, Case};
 use super::memory::{self, Kept};
 use super::workload::{Locks, Workload};
 use crate::load;
+use crate::window::TOLERATED_LOAD;
 
 /// What precedes the answer: a validator may print something of its own.
 pub const ANSWER: &str = "benches: ";
@@ -59,7 +60,7 @@ pub enum Task {
         /// What to do with them.
         workload: Workload,
         /// How often.
-        passes: u64,
+        passes: usize,
     },
 }
 
@@ -129,8 +130,8 @@ impl Task {
                 }
                 Self::Count { workload, passes, .. } => {
                     let locks = Locks::<F>::of_threads(workload, 1);
-                    for _ in 0..passes {
-                        locks[0].pass();
+                    for turn in 0..passes {
+                        locks[0].pass(turn);
                     }
                     Ok(())
                 }
@@ -157,12 +158,24 @@ fn told_to_begin() -> Result<(), String> {
 }
 
 /// What one thread did in a window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Stretch {
     operations: u64,
     elapsed: Duration,
     /// How long it could run and was not given a core.
     delay: Duration,
+}
+
+impl Stretch {
+    fn add(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.elapsed += other.elapsed;
+        self.delay += other.delay;
+    }
+
+    fn is_undisturbed(&self) -> bool {
+        self.delay.as_secs_f64() <= self.elapsed.as_secs_f64() * TOLERATED_LOAD
+    }
 }
 
 fn window<F: Family>(workload: Workload, length: Duration, core: usize) -> Result<(), String> {
@@ -181,9 +194,11 @@ fn window<F: Family>(workload: Workload, length: Duration, core: usize) -> Resul
                         pin(core + index);
                     }
                     // Its own caches have to learn, too, what the process knows.
-                    locks.pass();
+                    for turn in 0..workload.turns() {
+                        locks.pass(turn);
+                    }
                     start.wait();
-                    stretch(locks, length)
+                    stretch(locks, length, workload.is_pinned())
                 })
             })
             .collect();
@@ -203,13 +218,38 @@ fn window<F: Family>(workload: Workload, length: Duration, core: usize) -> Resul
     Ok(())
 }
 
-fn stretch<F: Family>(locks: &Locks<F>, length: Duration) -> Stretch {
+/// Runs slices until they sum up to `length`.
+///
+/// A thread that is alone does not count the slices that others disturbed, but tries for some time to get others. With
+/// `all` every slice counts: what matters is that two threads run at the same time.
+fn stretch<F: Family>(locks: &Locks<F>, length: Duration, all: bool) -> Stretch {
+    const PATIENCE: u32 = 8;
+    let started = Instant::now();
+    let mut turn = 0;
+    let (mut counted, mut disturbed) = (Stretch::default(), Stretch::default());
+    while counted.elapsed < length && started.elapsed() < length * PATIENCE {
+        let slice = slice(locks, &mut turn);
+        if all || slice.is_undisturbed() {
+            counted.add(slice);
+        } else {
+            disturbed.add(slice);
+        }
+    }
+    if counted.operations == 0 {
+        return disturbed;
+    }
+    counted
+}
+
+fn slice<F: Family>(locks: &Locks<F>, turn: &mut usize) -> Stretch {
+    const LENGTH: Duration = Duration::from_micros(300);
     let before = load::run_delay();
     let started = Instant::now();
     let mut operations = 0;
     let mut elapsed = Duration::ZERO;
-    while elapsed < length {
-        operations += locks.pass();
+    while elapsed < LENGTH {
+        operations += locks.pass(*turn);
+        *turn += 1;
         elapsed = started.elapsed();
     }
     let delay = load::run_delay().zip(before);
@@ -279,12 +319,28 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_is_disturbed_by_more_than_a_tenth() {
+        let of = |delay| Stretch {
+            operations: 1,
+            elapsed: Duration::from_micros(100),
+            delay: Duration::from_micros(delay),
+        };
+        assert!(of(9).is_undisturbed() && !of(11).is_undisturbed());
+        let mut sum = of(1);
+        sum.add(of(2));
+        assert_eq!((sum.operations, sum.delay), (2, Duration::from_micros(3)));
+        assert_eq!(sum.elapsed, Duration::from_micros(200));
+    }
+
+    #[test]
     fn a_stretch_is_as_long_as_asked_for_and_counts() {
         use crate::validator::family::ParkingLot;
         let locks = Locks::<ParkingLot>::of_threads(Workload::Single, 1);
-        let stretch = stretch(&locks[0], Duration::from_millis(2));
-        assert!(stretch.elapsed >= Duration::from_millis(2));
-        assert!(stretch.operations > 0);
+        let all = stretch(&locks[0], Duration::from_millis(2), true);
+        assert!(all.elapsed >= Duration::from_millis(2));
+        assert!(all.operations > 0);
+        // On a busy machine this may be a disturbed one.
+        assert!(stretch(&locks[0], Duration::from_millis(2), false).operations > 0);
     }
 
     #[test]

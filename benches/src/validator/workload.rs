@@ -10,6 +10,9 @@ use crate::work::Dice;
 
 /// Locks of the workloads with many.
 const MANY: usize = 10_000;
+/// The turns in which many locks or pairs are gone through: all of them at once take longer than a thread may run undisturbed on a
+/// machine that does something else, too.
+const PARTS: usize = 10;
 /// Classes of [`Workload::Pairs`].
 pub const CLASSES: usize = 200;
 /// Pairs of these, smaller first.
@@ -97,6 +100,19 @@ impl Workload {
         }
     }
 
+    /// How many turns of [`Locks::pass`] use every lock.
+    #[must_use]
+    pub const fn turns(self) -> usize {
+        match self {
+            Self::OneClass
+            | Self::OneClassNested
+            | Self::Instances
+            | Self::InstancesNested
+            | Self::Pairs => PARTS,
+            _ => 1,
+        }
+    }
+
     /// Whether threads are pinned to a core each.
     #[must_use]
     pub const fn is_pinned(self) -> bool {
@@ -133,8 +149,8 @@ impl<F: Family> Locks<F> {
         let class = new_class();
         let locks: Vec<Self> = (0..threads).map(|_| Self::new(workload, class)).collect();
         for of_one in &locks {
-            for _ in 0..3 {
-                of_one.pass();
+            for turn in 0..3 * workload.turns() {
+                of_one.pass(turn);
             }
         }
         locks
@@ -168,9 +184,9 @@ impl<F: Family> Locks<F> {
         }
     }
 
-    /// Goes through all once, long enough for a look at the clock not to matter. How many operations that were: a lock
-    /// and its unlock, or a nest of these.
-    pub fn pass(&self) -> u64 {
+    /// Goes through all locks once, or does one of [`Workload::turns`], which is long enough for a look at the clock not to matter.
+    /// How many operations that were: a lock and its unlock, or a nest of these.
+    pub fn pass(&self, turn: usize) -> u64 {
         let outer = &self.few[0].0;
         match self.workload {
             Workload::Single | Workload::TwoThreads | Workload::TwoProcesses => {
@@ -178,11 +194,19 @@ impl<F: Family> Locks<F> {
             }
             Workload::Nested => nested::<F>([outer, &self.few[1].0, &self.few[2].0], 700),
             Workload::Read => reads::<F>(&self.rwlock.0, 2000),
-            Workload::OneClass | Workload::Instances => one_by_one::<F>(&self.many),
-            Workload::OneClassNested | Workload::InstancesNested => under::<F>(outer, &self.many),
-            Workload::Pairs => pairs::<F>(&self.many, &self.pairs),
+            Workload::OneClass | Workload::Instances => one_by_one::<F>(part(&self.many, turn)),
+            Workload::OneClassNested | Workload::InstancesNested => {
+                under::<F>(outer, part(&self.many, turn))
+            }
+            Workload::Pairs => pairs::<F>(&self.many, part(&self.pairs, turn)),
         }
     }
+}
+
+/// One of the [`PARTS`] of `all`.
+fn part<T>(all: &[T], turn: usize) -> &[T] {
+    let length = all.len() / PARTS;
+    &all[turn % PARTS * length..][..length]
 }
 
 /// Every pair once, smaller first, in an order that is always the same.
@@ -237,7 +261,7 @@ fn one_by_one<F: Family>(mutexes: &[F::Mutex]) -> u64 {
     mutexes.len() as u64
 }
 
-/// The outer mutex is held all the time, so that its own cost is nothing.
+/// The outer mutex is held for a whole part, so that its own cost is next to nothing.
 #[inline(never)]
 fn under<F: Family>(outer: &F::Mutex, mutexes: &[F::Mutex]) -> u64 {
     F::lock(outer, |_| one_by_one::<F>(mutexes))
@@ -277,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_does_the_operations_that_it_counts() {
+    fn the_turns_use_all_locks_and_count_their_operations() {
         for workload in Workload::ALL {
             let locks = Locks::<ParkingLot>::new(workload, new_class());
             let per_operation = match workload {
@@ -286,7 +310,13 @@ mod tests {
                 Workload::Pairs => 2,
                 _ => 1,
             };
-            let operations = locks.pass();
+            let operations: u64 = (0..workload.turns()).map(|turn| locks.pass(turn)).sum();
+            let all = match workload {
+                Workload::Pairs => PAIRS,
+                _ if workload.turns() > 1 => MANY,
+                _ => operations as usize,
+            };
+            assert_eq!(operations, all as u64);
             assert!(operations > 0);
             assert_eq!(
                 increments(&locks),
@@ -301,7 +331,7 @@ mod tests {
         for workload in Workload::ALL {
             let ((), reports) = lockdep::collect(|| {
                 let locks = Locks::<Lockdep>::of_threads(workload, 1);
-                locks[0].pass();
+                locks[0].pass(0);
             });
             assert!(reports.is_empty(), "{workload:?}: {}", reports[0]);
         }
