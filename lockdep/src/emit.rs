@@ -161,6 +161,11 @@ fn event(report: &Report) {
     let conflict = report.conflict.as_ref().map(ToString::to_string);
     let cycle: Vec<_> = report.cycle.iter().map(ToString::to_string).collect();
     let held: Vec<_> = report.held.iter().map(ToString::to_string).collect();
+    let traces = report.cycle.iter().zip(0..).filter_map(|(edge, number)| {
+        let trace = edge.backtrace.as_ref()?;
+        Some(format!("#{number}:\n{trace}"))
+    });
+    let traces: Vec<_> = traces.collect();
     tracing::error!(
         target: "lockdep",
         kind = report.kind.name(),
@@ -173,6 +178,7 @@ fn event(report: &Report) {
         held = held.join("; "),
         guard = report.guard,
         backtrace = report.backtrace,
+        cycle_backtraces = (!traces.is_empty()).then(|| traces.join("\n")),
         detail = report.detail,
         "{}", report.kind.headline(),
     );

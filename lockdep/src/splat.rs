@@ -33,7 +33,14 @@ impl Report {
     fn fmt_conflict(&self, f: &mut Formatter<'_>, acquisition: &Acquisition) -> fmt::Result {
         writeln!(f, "thread `{}` wants to acquire:", self.thread)?;
         writeln!(f, "  {acquisition}")?;
-        fmt_backtrace(f, "    ", self.backtrace.as_deref())?;
+        // The new dependency has the same one, in its place in the chain.
+        if self
+            .cycle
+            .iter()
+            .all(|edge| edge.backtrace != self.backtrace)
+        {
+            fmt_backtrace(f, "    ", self.backtrace.as_deref())?;
+        }
         if let Some(conflict) = &self.conflict {
             writeln!(f, "while it holds:\n  {conflict}")?;
         }

@@ -182,6 +182,52 @@ fn cycle_under_a_guard_lock() {
 }
 
 #[test]
+fn cycle_with_backtraces() {
+    locks!(north, south);
+    on_thread("up", || {
+        let outer = north.lock(); //~ up locks north
+        let inner = south.lock(); //~ up locks south
+        unlock([(&north, outer), (&south, inner)]);
+    });
+    let mut found = report("down", || {
+        let outer = south.lock(); //~ down locks south
+        let inner = north.lock(); //~ down locks north
+        unlock([(&south, outer), (&north, inner)]);
+    });
+    // Real ones are different on each machine; `tests/backtrace.rs` has them.
+    let trace = |function: &str| Some(format!("0: {function}\n1: main"));
+    found.cycle[0].backtrace = trace("down");
+    found.cycle[1].backtrace = trace("up");
+    found.backtrace = trace("down");
+    insta::assert_snapshot!(text(&found));
+    // That of the acquisition is the new dependency's, once.
+    assert_eq!(found.to_string().matches("0: down").count(), 1);
+    found.backtrace = trace("elsewhere");
+    assert!(
+        found
+            .to_string()
+            .contains("    0: elsewhere\n    1: main\nwhile it holds:")
+    );
+}
+
+/// The scenario's columns are then narrower than the names.
+#[test]
+fn cycle_of_three_with_long_names() {
+    static FIRST: LockClassKey = LockClassKey::new("storage::engine::Compactor::pending_ranges");
+    static SECOND: LockClassKey = LockClassKey::new("storage::engine::Manifest::live_versions");
+    static THIRD: LockClassKey = LockClassKey::new("storage::engine::Journal::active_segment");
+    let locks = [&FIRST, &SECOND, &THIRD].map(Lock::of);
+    let found = report("main", || {
+        for (outer, inner) in [(0, 1), (1, 2), (2, 0)].map(|(a, b)| (&locks[a], &locks[b])) {
+            let held = outer.lock(); //~ locks the outer
+            let hold = inner.lock(); //~ locks the inner
+            unlock([(outer, held), (inner, hold)]);
+        }
+    });
+    insta::assert_snapshot!(text(&found));
+}
+
+#[test]
 fn recursion_on_the_same_lock() {
     locks!(table);
     let found = report("main", || {
