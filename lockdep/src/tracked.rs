@@ -191,7 +191,10 @@ impl<R, K: LockKind> Tracked<R, K> {
     /// Whether guards with state `G` cannot leave their thread.
     #[inline]
     fn stays<G: 'static>() -> bool {
-        !K::GUARDS_TRAVEL || TypeId::of::<G>() == TypeId::of::<GuardNoSend>() || stays_04::<G>()
+        let stays = TypeId::of::<G>() == TypeId::of::<GuardNoSend>();
+        #[cfg(feature = "lock-api-04")]
+        let stays = stays || lock_api_04::stays::<G>();
+        !K::GUARDS_TRAVEL || stays
     }
 
     /// An acquisition for a guard with state `G`.
@@ -264,15 +267,6 @@ impl<R, K: LockKind> Tracked<R, K> {
             held: guard.held,
         }
     }
-}
-
-/// Whether `G` stands for `lock_api` 0.4's marker of guards that stay.
-fn stays_04<G: 'static>() -> bool {
-    #[cfg(feature = "lock-api-04")]
-    let stays = TypeId::of::<G>() == TypeId::of::<PhantomData<::lock_api_04::GuardNoSend>>();
-    #[cfg(not(feature = "lock-api-04"))]
-    let stays = false;
-    stays
 }
 
 impl<R, K: LockKind> HasLockMap for Tracked<R, K> {

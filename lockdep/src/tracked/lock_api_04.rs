@@ -9,10 +9,11 @@ mod rwlock;
 mod unlocked;
 mod upgrade;
 
+use core::any::TypeId;
 use core::marker::PhantomData;
 use core::panic::Location;
 
-use lock_api_04::{RawMutex, RawRwLock};
+use lock_api_04::{GuardNoSend, RawMutex, RawRwLock};
 
 use super::{LockKind, Tracked};
 use crate::acquire;
@@ -23,7 +24,12 @@ use crate::mode::{Attempt, HoldKind, Mode};
 use crate::{release, tokenless};
 
 /// In place of a guard's state: whether guards with marker `M` may travel.
-pub(super) type Marked<M> = PhantomData<M>;
+type Marked<M> = PhantomData<M>;
+
+/// Whether `G` marks guards that stay on their thread.
+pub(super) fn stays<G: 'static>() -> bool {
+    TypeId::of::<G>() == TypeId::of::<Marked<GuardNoSend>>()
+}
 
 impl<R, T> HasLockMap for lock_api_04::Mutex<R, T>
 where
