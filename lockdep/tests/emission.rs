@@ -228,7 +228,10 @@ fn the_text_the_event_and_the_json_of_a_report_name_the_same_places() {
     let (events, subscriber) = recorder();
     let report = tracing::subscriber::with_default(subscriber, full_report);
     let splat = places(&report.to_string());
-    assert_eq!(splat.len(), 6, "{report}");
+    let traces = report.cycle.iter().map(|edge| &edge.backtrace);
+    let traces: Vec<_> = traces.chain([&report.backtrace]).flatten().collect();
+    println!("{} backtraces", traces.len());
+    assert!(splat.len() == 6 || !traces.is_empty(), "{report}");
     let events = events.lock().unwrap();
     let [(_, fields)] = &events[..] else {
         panic!("one report is one event: {events:?}");
@@ -239,6 +242,23 @@ fn the_text_the_event_and_the_json_of_a_report_name_the_same_places() {
     for value in ["outer", "true", "upgrade to exclusive", "with a timeout"] {
         assert!(fields.iter().any(|field| field.contains(value)), "{value}");
     }
+    for trace in traces {
+        let trace = format!("{trace:?}");
+        let trace = trace.trim_matches('"');
+        assert!(fields.iter().any(|field| field.contains(trace)), "{trace}");
+    }
+}
+
+/// The environment is read once, so this is a process of its own.
+#[test]
+fn backtraces_are_in_the_text_the_event_and_the_json_too() {
+    let test = "the_text_the_event_and_the_json_of_a_report_name_the_same_places";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args([test, "--exact", "--nocapture"]);
+    let output = child.env("LOCKDEP_BACKTRACE", "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("3 backtraces"), "{text}");
 }
 
 #[test]
