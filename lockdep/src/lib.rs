@@ -69,6 +69,10 @@
 //!
 //! # How to use it
 //!
+//! [Reading a report](docs::reading_a_report), [legal nesting](docs::annotating),
+//! [choosing classes](docs::classes) and [limits](docs::limits) are chapters of their
+//! own; so are a [comparison](docs::comparison) and [how it works](docs::validator).
+//!
 //! * `Mutex` and `RwLock` are parking_lot's, validated; [`std_sync`] has those of
 //!   `std::sync`. [`Tracked`] wraps any other raw lock of `lock_api`. A lock that
 //!   knows this crate carries a [`LockMap`] itself.
@@ -131,7 +135,7 @@
 //! Orders that were never taken; waits that are no locks (channels, joins)
 //! unless [`might_lock`] or [`might_sleep`] declares them; the order between
 //! lone locks that do not live at the same time (use a class). A lock dropped
-//! while *another* thread holds it is seen if the hold is among that thread's 16
+//! while *another* thread holds it is seen if the hold is among that thread's 48
 //! oldest. Inside a handler
 //! or a subscriber, and in thread-local destructors that run after its own, a
 //! thread's acquisitions are not followed.
