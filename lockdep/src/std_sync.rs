@@ -51,7 +51,7 @@ use crate::acquire::Call;
 use crate::held::HeldLock;
 use crate::map::LockMap;
 use crate::mode::{Attempt, Mode};
-use crate::tracked::reacquire;
+use crate::tracked::{self, reacquire};
 
 /// One hold, which ends when this is dropped. Guards declare it before std's
 /// guard: the map is released first, because afterwards another acquisition of
@@ -69,6 +69,16 @@ impl<'a> Hold<'a> {
     fn new(map: &'a LockMap, mode: Mode, attempt: Attempt) -> Hold<'a> {
         let held = map.acquire(mode, attempt);
         Hold { map, held }
+    }
+
+    /// If the acquisition is observed: what `free`, a try, acquires; else the lock
+    /// is contended. `None`: wait.
+    fn unless_contended<G>(
+        &self,
+        free: impl FnOnce() -> TryLockResult<G>,
+    ) -> Option<LockResult<G>> {
+        let free = || tried::<G, G>(free()).ok();
+        tracked::unless_contended(self.map, &self.held, free)
     }
 
     fn acquired(self) -> Hold<'a> {

@@ -210,12 +210,21 @@ impl<R, K: LockKind> Tracked<R, K> {
         Waiting::new(&self.map, acquire::acquire(&self.map, call))
     }
 
-    /// Acquires by waiting: validated first.
+    /// Acquires by waiting: validated first. `free` is the same without waiting,
+    /// for whoever observes whether the lock was free.
     #[inline]
     #[track_caller]
-    fn lock_with<G: 'static>(&self, mode: Mode, lock: impl FnOnce(&R) -> G) -> TrackedGuard<G> {
+    fn lock_with<G: 'static>(
+        &self,
+        mode: Mode,
+        free: impl FnOnce(&R) -> Option<G>,
+        lock: impl FnOnce(&R) -> G,
+    ) -> TrackedGuard<G> {
         let waiting = self.enter::<G>(mode, Attempt::Block);
-        let state = lock(&self.raw);
+        let state = match unless_contended(&self.map, &waiting.held, || free(&self.raw)) {
+            Some(state) => state,
+            None => lock(&self.raw),
+        };
         waiting.acquired(state)
     }
 
@@ -231,16 +240,20 @@ impl<R, K: LockKind> Tracked<R, K> {
         Some(self.enter::<G>(mode, Attempt::Try).acquired(state))
     }
 
-    /// Acquires by waiting for some time.
+    /// Acquires by waiting for some time; `free` as in `lock_with`.
     #[inline]
     #[track_caller]
     fn timed_with<G: 'static>(
         &self,
         mode: Mode,
+        free: impl FnOnce(&R) -> Option<G>,
         lock: impl FnOnce(&R) -> Option<G>,
     ) -> Option<TrackedGuard<G>> {
         let waiting = self.enter::<G>(mode, Attempt::Timed);
-        let state = lock(&self.raw)?;
+        let state = match unless_contended(&self.map, &waiting.held, || free(&self.raw)) {
+            Some(state) => state,
+            None => lock(&self.raw)?,
+        };
         Some(waiting.acquired(state))
     }
 
@@ -297,11 +310,18 @@ impl<'a> Waiting<'a> {
 
     #[inline]
     fn acquired<G>(self, state: G) -> TrackedGuard<G> {
+        let map = self.map;
+        let held = self.into_token();
+        map.acquired(&held);
+        TrackedGuard { state, held }
+    }
+
+    /// The acquisition is not to be taken back.
+    #[inline]
+    fn into_token(self) -> HeldLock {
         // Not dropped, so never written: the token stays in a register.
         let mut waiting = ManuallyDrop::new(self);
-        let held = mem::replace(&mut waiting.held, HeldLock::UNTRACKED);
-        waiting.map.acquired(&held);
-        TrackedGuard { state, held }
+        mem::replace(&mut waiting.held, HeldLock::UNTRACKED)
     }
 }
 
@@ -310,6 +330,24 @@ impl Drop for Waiting<'_> {
         let held = mem::replace(&mut self.held, HeldLock::UNTRACKED);
         self.map.abandon(held);
     }
+}
+
+/// If the acquisition is observed: what `free` acquires without waiting; else the
+/// lock is contended. `None`: wait.
+#[inline]
+pub(crate) fn unless_contended<G>(
+    map: &LockMap,
+    held: &HeldLock,
+    free: impl FnOnce() -> Option<G>,
+) -> Option<G> {
+    if !held.is_observed() {
+        return None;
+    }
+    let state = free();
+    if state.is_none() {
+        map.contended(held);
+    }
+    state
 }
 
 /// parking_lot's raw mutex under the validator, as `lock_api` makes it.

@@ -92,7 +92,9 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let hold = Hold::new(&self.map, Mode::Exclusive, Attempt::Block);
-        map(self.inner.lock(), |inner| MutexGuard {
+        let free = hold.unless_contended(|| self.inner.try_lock());
+        let result = free.unwrap_or_else(|| self.inner.lock());
+        map(result, |inner| MutexGuard {
             hold: hold.acquired(),
             inner,
         })

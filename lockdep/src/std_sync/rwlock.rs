@@ -93,7 +93,9 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         let hold = Hold::new(&self.map, Mode::Shared, Attempt::Block);
-        map(self.inner.read(), |inner| RwLockReadGuard {
+        let free = hold.unless_contended(|| self.inner.try_read());
+        let result = free.unwrap_or_else(|| self.inner.read());
+        map(result, |inner| RwLockReadGuard {
             hold: hold.acquired(),
             inner,
         })
@@ -126,7 +128,9 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let hold = Hold::new(&self.map, Mode::Exclusive, Attempt::Block);
-        map(self.inner.write(), |inner| RwLockWriteGuard {
+        let free = hold.unless_contended(|| self.inner.try_write());
+        let result = free.unwrap_or_else(|| self.inner.write());
+        map(result, |inner| RwLockWriteGuard {
             hold: hold.acquired(),
             inner,
         })

@@ -16,7 +16,6 @@ use core::panic::Location;
 use lock_api_04::{GuardNoSend, RawMutex, RawRwLock};
 
 use super::{LockKind, Tracked};
-use crate::acquire;
 use crate::assert::HasLockMap;
 use crate::held::HeldLock;
 use crate::map::LockMap;
@@ -57,10 +56,16 @@ where
 impl<R, K: LockKind> Tracked<R, K> {
     /// Acquires by waiting. `M` is the raw lock's marker of guards.
     #[track_caller]
-    fn lock_marked<M: 'static>(&self, mode: Mode, lock: impl FnOnce(&R)) {
+    fn lock_marked<M: 'static>(
+        &self,
+        mode: Mode,
+        free: impl FnOnce(&R) -> bool,
+        lock: impl FnOnce(&R),
+    ) {
         let unlocked = unlocked::AbortOnUnwind(Location::caller());
+        let free = |raw: &R| free(raw).then(Marked::<M>::default);
         // The token is not needed: there is no place for it.
-        let _held = self.lock_with(mode, |raw| {
+        let _held = self.lock_with(mode, free, |raw| {
             lock(raw);
             Marked::<M>::default()
         });
@@ -74,8 +79,14 @@ impl<R, K: LockKind> Tracked<R, K> {
     }
 
     #[track_caller]
-    fn timed_marked<M: 'static>(&self, mode: Mode, lock: impl FnOnce(&R) -> bool) -> bool {
-        self.timed_with(mode, |raw| lock(raw).then(Marked::<M>::default))
+    fn timed_marked<M: 'static>(
+        &self,
+        mode: Mode,
+        free: impl FnOnce(&R) -> bool,
+        lock: impl FnOnce(&R) -> bool,
+    ) -> bool {
+        let free = |raw: &R| free(raw).then(Marked::<M>::default);
+        self.timed_with(mode, free, |raw| lock(raw).then(Marked::<M>::default))
             .is_some()
     }
 
@@ -95,9 +106,10 @@ impl<R, K: LockKind> Tracked<R, K> {
 
     /// Changes the mode of a hold without waiting; `from` and `to` are modes.
     #[track_caller]
-    fn convert_marked<M: 'static>(&self, from: Mode, to: Mode) {
+    fn convert_marked<M: 'static>(&self, from: Mode, to: Mode) -> HeldLock {
         let mut held = self.adopt::<M>(from);
         release::set_mode(&self.map, &mut held, to, Self::stays::<Marked<M>>());
+        held
     }
 
     /// Validates that a hold in `mode` is given up and taken again, then does so.
@@ -110,25 +122,5 @@ impl<R, K: LockKind> Tracked<R, K> {
         bump(&self.raw);
         self.map.acquired(&held);
         core::mem::forget(unlocked);
-    }
-
-    /// Upgrades by waiting: validated first. Validation unwinds with the hold
-    /// upgradable: 0.4 drops the guard then.
-    #[track_caller]
-    fn upgrade_marked<M: 'static>(
-        &self,
-        attempt: Attempt,
-        upgrade: impl FnOnce(&R) -> bool,
-    ) -> bool {
-        let mut held = self.adopt::<M>(K::UPGRADABLE);
-        let call = Self::call::<Marked<M>>(Mode::Exclusive, attempt, Location::caller());
-        acquire::upgrade(&self.map, &mut held, call);
-        let upgraded = upgrade(&self.raw);
-        self.map.acquired(&held);
-        if !upgraded {
-            let stays = Self::stays::<Marked<M>>();
-            release::set_mode(&self.map, &mut held, K::UPGRADABLE, stays);
-        }
-        upgraded
     }
 }

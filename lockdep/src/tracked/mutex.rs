@@ -18,7 +18,7 @@ unsafe impl<R: RawMutex + 'static, K: LockKind> RawMutex for Tracked<R, K> {
     #[inline]
     #[track_caller]
     fn lock(&self) -> Self::Guard {
-        self.lock_with(Mode::Exclusive, R::lock)
+        self.lock_with(Mode::Exclusive, R::try_lock, R::lock)
     }
 
     #[inline]
@@ -66,12 +66,16 @@ unsafe impl<R: RawMutexTimed + 'static, K: LockKind> RawMutexTimed for Tracked<R
     #[inline]
     #[track_caller]
     fn try_lock_for(&self, timeout: Self::Duration) -> Option<Self::Guard> {
-        self.timed_with(Mode::Exclusive, |raw| raw.try_lock_for(timeout))
+        self.timed_with(Mode::Exclusive, R::try_lock, |raw| {
+            raw.try_lock_for(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_until(&self, timeout: Self::Instant) -> Option<Self::Guard> {
-        self.timed_with(Mode::Exclusive, |raw| raw.try_lock_until(timeout))
+        self.timed_with(Mode::Exclusive, R::try_lock, |raw| {
+            raw.try_lock_until(timeout)
+        })
     }
 }

@@ -23,7 +23,7 @@ unsafe impl<R: RawRwLock + 'static, K: LockKind> RawRwLock for Tracked<R, K> {
     #[inline]
     #[track_caller]
     fn lock_shared(&self) -> Self::SharedGuard {
-        self.lock_with(K::READ, R::lock_shared)
+        self.lock_with(K::READ, R::try_lock_shared, R::lock_shared)
     }
 
     #[inline]
@@ -42,7 +42,7 @@ unsafe impl<R: RawRwLock + 'static, K: LockKind> RawRwLock for Tracked<R, K> {
     #[inline]
     #[track_caller]
     fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        self.lock_with(Mode::Exclusive, R::lock_exclusive)
+        self.lock_with(Mode::Exclusive, R::try_lock_exclusive, R::lock_exclusive)
     }
 
     #[inline]
@@ -121,25 +121,33 @@ unsafe impl<R: RawRwLockTimed + 'static, K: LockKind> RawRwLockTimed for Tracked
     #[inline]
     #[track_caller]
     fn try_lock_shared_for(&self, timeout: Self::Duration) -> Option<Self::SharedGuard> {
-        self.timed_with(K::READ, |raw| raw.try_lock_shared_for(timeout))
+        self.timed_with(K::READ, R::try_lock_shared, |raw| {
+            raw.try_lock_shared_for(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_shared_until(&self, timeout: Self::Instant) -> Option<Self::SharedGuard> {
-        self.timed_with(K::READ, |raw| raw.try_lock_shared_until(timeout))
+        self.timed_with(K::READ, R::try_lock_shared, |raw| {
+            raw.try_lock_shared_until(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_exclusive_for(&self, timeout: Self::Duration) -> Option<Self::ExclusiveGuard> {
-        self.timed_with(Mode::Exclusive, |raw| raw.try_lock_exclusive_for(timeout))
+        self.timed_with(Mode::Exclusive, R::try_lock_exclusive, |raw| {
+            raw.try_lock_exclusive_for(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_exclusive_until(&self, timeout: Self::Instant) -> Option<Self::ExclusiveGuard> {
-        self.timed_with(Mode::Exclusive, |raw| raw.try_lock_exclusive_until(timeout))
+        self.timed_with(Mode::Exclusive, R::try_lock_exclusive, |raw| {
+            raw.try_lock_exclusive_until(timeout)
+        })
     }
 }
 
@@ -188,19 +196,53 @@ impl<'a, R: RawRwLockUpgrade + 'static, K: LockKind> Upgrading<'a, R, K> {
 }
 
 impl<R: RawRwLockUpgrade + 'static, K: LockKind> Tracked<R, K> {
-    /// What an upgrade that can fail leaves behind. The map says exclusive.
-    fn upgraded(
+    /// An upgrade that waits and can time out, after its validation.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock upgradably with this state.
+    unsafe fn upgrade_timed(
         &self,
-        result: Result<R::ExclusiveGuard, R::UpgradableGuard>,
-        waiting: Waiting<'_>,
+        guard: TrackedGuard<R::UpgradableGuard>,
+        upgrade: impl FnOnce(&R, R::UpgradableGuard) -> Result<R::ExclusiveGuard, R::UpgradableGuard>,
     ) -> Result<TrackedGuard<R::ExclusiveGuard>, TrackedGuard<R::UpgradableGuard>> {
+        let waiting = Waiting::new(&self.map, guard.held);
+        // SAFETY: the lock is held with this state.
+        let result = match unsafe { self.upgrade_unless_contended(&waiting, guard.state) } {
+            Ok(state) => Ok(state),
+            Err(state) => upgrade(&self.raw, state),
+        };
         match result {
             Ok(state) => Ok(waiting.acquired(state)),
             Err(state) => {
-                let guard = waiting.acquired(state);
+                // The map says exclusive.
+                let held = waiting.into_token();
+                let guard = TrackedGuard { state, held };
                 Err(self.convert_with(guard, K::UPGRADABLE, |_, state| state))
             }
         }
+    }
+
+    /// As the function without `upgrade`; on `Err` the upgrade has to wait.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock upgradably with this state.
+    #[inline]
+    unsafe fn upgrade_unless_contended(
+        &self,
+        waiting: &Waiting<'_>,
+        state: R::UpgradableGuard,
+    ) -> Result<R::ExclusiveGuard, R::UpgradableGuard> {
+        if !waiting.held.is_observed() {
+            return Err(state);
+        }
+        // SAFETY: the caller holds the lock upgradably with this state.
+        let result = unsafe { self.raw.try_upgrade(state) };
+        if result.is_err() {
+            self.map.contended(&waiting.held);
+        }
+        result
     }
 }
 
@@ -212,7 +254,7 @@ unsafe impl<R: RawRwLockUpgrade + 'static, K: LockKind> RawRwLockUpgrade for Tra
     #[inline]
     #[track_caller]
     fn lock_upgradable(&self) -> Self::UpgradableGuard {
-        self.lock_with(K::UPGRADABLE, R::lock_upgradable)
+        self.lock_with(K::UPGRADABLE, R::try_lock_upgradable, R::lock_upgradable)
     }
 
     #[inline]
@@ -234,7 +276,11 @@ unsafe impl<R: RawRwLockUpgrade + 'static, K: LockKind> RawRwLockUpgrade for Tra
         let guard = unsafe { Upgrading::validate(self, guard, Attempt::Block) };
         let waiting = Waiting::new(&self.map, guard.held);
         // SAFETY: the lock is still held with this state.
-        let state = unsafe { self.raw.upgrade(guard.state) };
+        let state = match unsafe { self.upgrade_unless_contended(&waiting, guard.state) } {
+            Ok(state) => state,
+            // SAFETY: a failed try gives the state back.
+            Err(state) => unsafe { self.raw.upgrade(state) },
+        };
         waiting.acquired(state)
     }
 
@@ -248,7 +294,9 @@ unsafe impl<R: RawRwLockUpgrade + 'static, K: LockKind> RawRwLockUpgrade for Tra
             Ok(state) => {
                 let held = guard.held;
                 let guard = TrackedGuard { state, held };
-                Ok(self.convert_with(guard, Mode::Exclusive, |_, state| state))
+                let guard = self.convert_with(guard, Mode::Exclusive, |_, state| state);
+                self.map.acquired(&guard.held);
+                Ok(guard)
             }
             Err(state) => Err(TrackedGuard { state, ..guard }),
         }
@@ -311,13 +359,17 @@ where
     #[inline]
     #[track_caller]
     fn try_lock_upgradable_for(&self, timeout: Self::Duration) -> Option<Self::UpgradableGuard> {
-        self.timed_with(K::UPGRADABLE, |raw| raw.try_lock_upgradable_for(timeout))
+        self.timed_with(K::UPGRADABLE, R::try_lock_upgradable, |raw| {
+            raw.try_lock_upgradable_for(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_upgradable_until(&self, timeout: Self::Instant) -> Option<Self::UpgradableGuard> {
-        self.timed_with(K::UPGRADABLE, |raw| raw.try_lock_upgradable_until(timeout))
+        self.timed_with(K::UPGRADABLE, R::try_lock_upgradable, |raw| {
+            raw.try_lock_upgradable_until(timeout)
+        })
     }
 
     #[track_caller]
@@ -328,10 +380,8 @@ where
     ) -> Result<Self::ExclusiveGuard, Self::UpgradableGuard> {
         // SAFETY: the caller holds the lock with this state, which is consumed.
         let guard = unsafe { Upgrading::validate(self, guard, Attempt::Timed) };
-        let waiting = Waiting::new(&self.map, guard.held);
         // SAFETY: the lock is still held with this state.
-        let result = unsafe { self.raw.try_upgrade_for(guard.state, timeout) };
-        self.upgraded(result, waiting)
+        unsafe { self.upgrade_timed(guard, |raw, state| raw.try_upgrade_for(state, timeout)) }
     }
 
     #[track_caller]
@@ -342,9 +392,7 @@ where
     ) -> Result<Self::ExclusiveGuard, Self::UpgradableGuard> {
         // SAFETY: the caller holds the lock with this state, which is consumed.
         let guard = unsafe { Upgrading::validate(self, guard, Attempt::Timed) };
-        let waiting = Waiting::new(&self.map, guard.held);
         // SAFETY: the lock is still held with this state.
-        let result = unsafe { self.raw.try_upgrade_until(guard.state, timeout) };
-        self.upgraded(result, waiting)
+        unsafe { self.upgrade_timed(guard, |raw, state| raw.try_upgrade_until(state, timeout)) }
     }
 }

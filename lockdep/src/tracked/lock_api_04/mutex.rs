@@ -16,7 +16,7 @@ unsafe impl<R: RawMutex + 'static, K: LockKind> RawMutex for Tracked<R, K> {
     #[inline]
     #[track_caller]
     fn lock(&self) {
-        self.lock_marked::<R::GuardMarker>(Mode::Exclusive, R::lock);
+        self.lock_marked::<R::GuardMarker>(Mode::Exclusive, R::try_lock, R::lock);
     }
 
     #[inline]
@@ -64,12 +64,16 @@ unsafe impl<R: RawMutexTimed + 'static, K: LockKind> RawMutexTimed for Tracked<R
     #[inline]
     #[track_caller]
     fn try_lock_for(&self, timeout: Self::Duration) -> bool {
-        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, |raw| raw.try_lock_for(timeout))
+        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, R::try_lock, |raw| {
+            raw.try_lock_for(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_until(&self, timeout: Self::Instant) -> bool {
-        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, |raw| raw.try_lock_until(timeout))
+        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, R::try_lock, |raw| {
+            raw.try_lock_until(timeout)
+        })
     }
 }

@@ -18,7 +18,7 @@ unsafe impl<R: RawRwLock + 'static, K: LockKind> RawRwLock for Tracked<R, K> {
     #[inline]
     #[track_caller]
     fn lock_shared(&self) {
-        self.lock_marked::<R::GuardMarker>(K::READ, R::lock_shared);
+        self.lock_marked::<R::GuardMarker>(K::READ, R::try_lock_shared, R::lock_shared);
     }
 
     #[inline]
@@ -37,7 +37,11 @@ unsafe impl<R: RawRwLock + 'static, K: LockKind> RawRwLock for Tracked<R, K> {
     #[inline]
     #[track_caller]
     fn lock_exclusive(&self) {
-        self.lock_marked::<R::GuardMarker>(Mode::Exclusive, R::lock_exclusive);
+        self.lock_marked::<R::GuardMarker>(
+            Mode::Exclusive,
+            R::try_lock_exclusive,
+            R::lock_exclusive,
+        );
     }
 
     #[inline]
@@ -104,7 +108,7 @@ unsafe impl<R: RawRwLockDowngrade + 'static, K: LockKind> RawRwLockDowngrade for
     #[inline]
     #[track_caller]
     unsafe fn downgrade(&self) {
-        self.convert_marked::<R::GuardMarker>(Mode::Exclusive, K::READ);
+        let _ = self.convert_marked::<R::GuardMarker>(Mode::Exclusive, K::READ);
         // SAFETY: the caller holds the lock exclusively.
         unsafe { self.raw.downgrade() };
     }
@@ -118,19 +122,23 @@ unsafe impl<R: RawRwLockTimed + 'static, K: LockKind> RawRwLockTimed for Tracked
     #[inline]
     #[track_caller]
     fn try_lock_shared_for(&self, timeout: Self::Duration) -> bool {
-        self.timed_marked::<R::GuardMarker>(K::READ, |raw| raw.try_lock_shared_for(timeout))
+        self.timed_marked::<R::GuardMarker>(K::READ, R::try_lock_shared, |raw| {
+            raw.try_lock_shared_for(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_shared_until(&self, timeout: Self::Instant) -> bool {
-        self.timed_marked::<R::GuardMarker>(K::READ, |raw| raw.try_lock_shared_until(timeout))
+        self.timed_marked::<R::GuardMarker>(K::READ, R::try_lock_shared, |raw| {
+            raw.try_lock_shared_until(timeout)
+        })
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_exclusive_for(&self, timeout: Self::Duration) -> bool {
-        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, |raw| {
+        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, R::try_lock_exclusive, |raw| {
             raw.try_lock_exclusive_for(timeout)
         })
     }
@@ -138,7 +146,7 @@ unsafe impl<R: RawRwLockTimed + 'static, K: LockKind> RawRwLockTimed for Tracked
     #[inline]
     #[track_caller]
     fn try_lock_exclusive_until(&self, timeout: Self::Instant) -> bool {
-        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, |raw| {
+        self.timed_marked::<R::GuardMarker>(Mode::Exclusive, R::try_lock_exclusive, |raw| {
             raw.try_lock_exclusive_until(timeout)
         })
     }
@@ -149,7 +157,11 @@ unsafe impl<R: RawRwLockRecursive + 'static, K: LockKind> RawRwLockRecursive for
     #[inline]
     #[track_caller]
     fn lock_shared_recursive(&self) {
-        self.lock_marked::<R::GuardMarker>(Mode::SharedRecursive, R::lock_shared_recursive);
+        self.lock_marked::<R::GuardMarker>(
+            Mode::SharedRecursive,
+            R::try_lock_shared_recursive,
+            R::lock_shared_recursive,
+        );
     }
 
     #[inline]
@@ -168,16 +180,20 @@ where
     #[inline]
     #[track_caller]
     fn try_lock_shared_recursive_for(&self, timeout: Self::Duration) -> bool {
-        self.timed_marked::<R::GuardMarker>(Mode::SharedRecursive, |raw| {
-            raw.try_lock_shared_recursive_for(timeout)
-        })
+        self.timed_marked::<R::GuardMarker>(
+            Mode::SharedRecursive,
+            R::try_lock_shared_recursive,
+            |raw| raw.try_lock_shared_recursive_for(timeout),
+        )
     }
 
     #[inline]
     #[track_caller]
     fn try_lock_shared_recursive_until(&self, timeout: Self::Instant) -> bool {
-        self.timed_marked::<R::GuardMarker>(Mode::SharedRecursive, |raw| {
-            raw.try_lock_shared_recursive_until(timeout)
-        })
+        self.timed_marked::<R::GuardMarker>(
+            Mode::SharedRecursive,
+            R::try_lock_shared_recursive,
+            |raw| raw.try_lock_shared_recursive_until(timeout),
+        )
     }
 }
