@@ -52,7 +52,7 @@ pub(crate) struct DependencyGraph {
     sites: FxHashMap<(&'static str, u32, u32), Serial>,
     /// The places of reported waits inside an `atomic` scope.
     reported_scope_waits: FxHashSet<&'static Location<'static>>,
-    order: TopologicalOrder,
+    pub(crate) order: TopologicalOrder,
     cached: edge_cache::Writer,
     pub(crate) scratch: Scratch,
     pub(crate) edges: usize,
@@ -220,11 +220,6 @@ impl DependencyGraph {
             self.order.add_edge(from, to, &self.nodes);
         }
         true
-    }
-
-    /// Whether this edge can be part of a cycle; `false` is certain.
-    pub(crate) fn may_close_cycle(&mut self, from: NodeId, to: NodeId) -> bool {
-        self.order.may_close_cycle(from, to)
     }
 
     /// Lets other threads know of an edge whose cycles were searched for.

@@ -18,7 +18,7 @@
 
 use crate::class::NodeKey;
 use crate::graph::{DependencyGraph, NodeId};
-use crate::mode::{Label, Request};
+use crate::mode::{HoldKind, Label, Request};
 use crate::mutation;
 
 /// One edge of a walk.
@@ -63,7 +63,7 @@ impl Scratch {
             let unused = Step {
                 from: 0,
                 to: 0,
-                label: Label::new(crate::mode::HoldKind::Shared, Request::Any),
+                label: Label::new(HoldKind::Shared, Request::Any),
             };
             self.stamp.resize(states, 0);
             self.reached_by.resize(states, (unused, 0));
@@ -84,18 +84,29 @@ impl Scratch {
 const BUDGET: usize = 100_000;
 const LONGEST: usize = 256;
 
+const REQUESTS: [Request; Request::COUNT] = [
+    Request::Any,
+    Request::PastReaders,
+    Request::PastSharers,
+    Request::Upgrade,
+];
+const HOLDS: [HoldKind; 3] = [HoldKind::Shared, HoldKind::Upgradable, HoldKind::Exclusive];
+
 const fn state(node: NodeId, request: Request) -> usize {
     node as usize * Request::COUNT + request as usize
 }
 
 impl DependencyGraph {
-    /// Explores everything that waits, possibly over others, for a holder of
-    /// what `node` was requested for by `request`.
-    fn explore(&mut self, node: NodeId, request: Request) {
+    /// Explores what waits, possibly over others, for a holder of what the edges,
+    /// which lead to the same request, were requested for; until a walk back to the
+    /// source of each edge is found.
+    fn explore(&mut self, edges: &[Step]) {
         self.searches += 1;
+        let mut open = edges.to_vec();
+        let highest = self.order.highest_on_walks_to(edges);
         let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new());
         scratch.start(self.slots());
-        let start = state(node, request);
+        let start = state(edges[0].to, edges[0].label.request());
         scratch.stamp[start] = scratch.now;
         scratch.queue.push(start);
         let mut next = 0;
@@ -103,7 +114,14 @@ impl DependencyGraph {
             next += 1;
             let from = (here / Request::COUNT) as NodeId;
             let incoming = Request::from_bits((here % Request::COUNT) as u8);
+            open.retain(|edge| from != edge.from || !incoming.blocked_by(edge.label.hold()));
+            if open.is_empty() {
+                break;
+            }
             for (&to, edge) in &self.node(from).out {
+                if self.order.number(to) > highest {
+                    continue;
+                }
                 for &(label, _) in &edge.seen {
                     let joins = incoming.blocked_by(label.hold());
                     if !joins && !mutation::is_broken(mutation::JOINT_IGNORED) {
@@ -126,12 +144,12 @@ impl DependencyGraph {
     /// one that was not possible before. What is returned counts as reported.
     pub(crate) fn new_cycles(&mut self, edges: &[Step]) -> Vec<Vec<Step>> {
         let inverted = mutation::is_broken(mutation::FILTER_INVERTED);
-        let may_close = |edge: &&Step| self.may_close_cycle(edge.from, edge.to) != inverted;
+        let may_close = |edge: &&Step| self.order.may_close_cycle(edge.from, edge.to) != inverted;
         let suspects: Vec<_> = edges.iter().filter(may_close).copied().collect();
-        let Some(first) = suspects.first() else {
+        if suspects.is_empty() {
             return Vec::new();
-        };
-        self.explore(first.to, first.label.request());
+        }
+        self.explore(&suspects);
         let walks: Vec<_> = suspects
             .iter()
             .filter_map(|edge| self.walk(*edge))
@@ -144,7 +162,10 @@ impl DependencyGraph {
                 && is_simple(&cycle)
                 && !self.is_reported(&self.canonical(&cycle))
                 && !self.possible_without(&cycle, edges);
-            if !made_by_edge && let Some(longer) = self.simple_cycle(edges, edge) {
+            if !made_by_edge
+                && !self.implied(edge, edges)
+                && let Some(longer) = self.simple_cycle(edges, edge)
+            {
                 cycle = longer;
             }
             let canonical = self.canonical(&cycle);
@@ -153,6 +174,26 @@ impl DependencyGraph {
             }
         }
         found
+    }
+
+    /// Whether an older label of the same edge makes every cycle possible that
+    /// `edge`, which is one of `new`, does.
+    fn implied(&self, edge: Step, new: &[Step]) -> bool {
+        let stronger = |label: Label| {
+            let blocks = |label: Label, request: Request| request.blocked_by(label.hold());
+            let waits = |label: Label, hold: HoldKind| label.request().blocked_by(hold);
+            REQUESTS
+                .iter()
+                .all(|&r| blocks(label, r) || !blocks(edge.label, r))
+                && HOLDS
+                    .iter()
+                    .all(|&h| waits(label, h) || !waits(edge.label, h))
+        };
+        let seen = self.node(edge.from).out.get(&edge.to);
+        let labels = seen.into_iter().flat_map(|edge| &edge.seen);
+        labels
+            .map(|(label, _)| *label)
+            .any(|label| stronger(label) && !new.contains(&Step { label, ..edge }))
     }
 
     /// The shortest closed walk that begins with `edge`, after `explore` from
@@ -217,8 +258,8 @@ impl DependencyGraph {
     ///
     /// Needed only when the shortest walk leads to a cycle that is no news:
     /// then a longer one may be. There can be exponentially many, so the search
-    /// gives up after `BUDGET` steps and on cycles of more than `LONGEST`
-    /// classes.
+    /// gives up after `BUDGET` steps, of which a cycle that it looks at costs as
+    /// many as it has, and on cycles of more than `LONGEST` classes.
     fn simple_cycle(&self, new: &[Step], edge: Step) -> Option<Vec<Step>> {
         let mut budget = BUDGET;
         let mut path = vec![edge];
@@ -228,6 +269,7 @@ impl DependencyGraph {
     fn extend(&self, new: &[Step], path: &mut Vec<Step>, budget: &mut usize) -> bool {
         let (first, last) = (path[0], path[path.len() - 1]);
         if last.to == first.from {
+            *budget = budget.saturating_sub(path.len());
             return last.label.request().blocked_by(first.label.hold())
                 && !self.is_reported(&self.canonical(path))
                 && !self.possible_without(path, new);

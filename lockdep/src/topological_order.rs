@@ -26,6 +26,7 @@
 //! "no cycle" is the stronger answer.
 
 use crate::graph::NodeId;
+use crate::search::Step;
 
 /// The edges, as the order looks at them.
 pub(crate) trait Adjacency {
@@ -61,7 +62,8 @@ impl TopologicalOrder {
         }
     }
 
-    fn number(&self, node: NodeId) -> i64 {
+    /// The number of a node that has an edge.
+    pub(crate) fn number(&self, node: NodeId) -> i64 {
         self.numbers[node as usize]
     }
 
@@ -104,6 +106,15 @@ impl TopologicalOrder {
         let leaves = || self.back.iter().any(|(x, _)| number(*x) >= number(to));
         let arrives = || self.back.iter().any(|(_, y)| number(*y) <= number(from));
         number(from) > number(to) || leaves() && arrives()
+    }
+
+    /// No walk that ends at the source of one of these edges meets a greater number
+    /// than this: it would have to descend from there, over an edge of `back`.
+    pub(crate) fn highest_on_walks_to(&self, edges: &[Step]) -> i64 {
+        let ends = edges.iter().map(|edge| edge.from);
+        let sources = self.back.iter().map(|(from, _)| *from);
+        let numbers = ends.chain(sources).map(|node| self.number(node));
+        numbers.max().unwrap_or(self.highest)
     }
 
     /// Moves nodes such that `from -> to`, which descends, ascends; `false` if
@@ -182,6 +193,7 @@ impl TopologicalOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mode::{HoldKind, Label, Request};
     use proptest::prelude::*;
 
     /// Edges as pairs, nothing clever.
@@ -218,28 +230,33 @@ mod tests {
 
     const NODES: NodeId = 9;
 
+    fn wait(from: NodeId, to: NodeId) -> Step {
+        let label = Label::new(HoldKind::Exclusive, Request::Any);
+        Step { from, to, label }
+    }
+
     #[derive(Clone, Debug)]
-    enum Step {
+    enum Change {
         Add(NodeId, NodeId),
         Remove(NodeId),
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = Change> {
         prop_oneof![
-            8 => (0..NODES, 0..NODES).prop_map(|(from, to)| Step::Add(from, to)),
-            1 => (0..NODES).prop_map(Step::Remove),
+            8 => (0..NODES, 0..NODES).prop_map(|(from, to)| Change::Add(from, to)),
+            1 => (0..NODES).prop_map(Change::Remove),
         ]
     }
 
     /// The order, and its own invariants.
-    fn apply(order: &mut TopologicalOrder, edges: &mut Pairs, step: &Step) {
+    fn apply(order: &mut TopologicalOrder, edges: &mut Pairs, step: &Change) {
         match *step {
-            Step::Add(from, to) if from == to || edges.0.contains(&(from, to)) => {}
-            Step::Add(from, to) => {
+            Change::Add(from, to) if from == to || edges.0.contains(&(from, to)) => {}
+            Change::Add(from, to) => {
                 edges.0.push((from, to));
                 order.add_edge(from, to, edges);
             }
-            Step::Remove(node) => {
+            Change::Remove(node) => {
                 edges.0.retain(|(from, to)| *from != node && *to != node);
                 order.remove(node);
             }
@@ -264,6 +281,11 @@ mod tests {
                     if edges.reaches(to, from) {
                         prop_assert!(order.may_close_cycle(from, to), "{from} -> {to}");
                     }
+                    let highest = order.highest_on_walks_to(&[wait(from, to)]);
+                    for &(node, _) in &edges.0 {
+                        let below = order.number(node) <= highest;
+                        prop_assert!(below || !edges.reaches(node, from), "{node} ~> {from}");
+                    }
                 }
             }
         }
@@ -273,7 +295,7 @@ mod tests {
             let (mut order, mut edges) = (TopologicalOrder::new(), Pairs::default());
             for step in &steps {
                 // Only what keeps the graph without cycles.
-                if let Step::Add(from, to) = *step && edges.reaches(to, from) {
+                if let Change::Add(from, to) = *step && edges.reaches(to, from) {
                     continue;
                 }
                 apply(&mut order, &mut edges, step);
@@ -289,10 +311,10 @@ mod tests {
     fn a_cycle_taken_apart_is_forgotten_with_its_back_edge() {
         let (mut order, mut edges) = (TopologicalOrder::new(), Pairs::default());
         for (from, to) in [(0, 1), (1, 2), (2, 0), (3, 4)] {
-            apply(&mut order, &mut edges, &Step::Add(from, to));
+            apply(&mut order, &mut edges, &Change::Add(from, to));
         }
         assert!(order.may_close_cycle(2, 0) && order.may_close_cycle(0, 1));
-        apply(&mut order, &mut edges, &Step::Remove(2));
+        apply(&mut order, &mut edges, &Change::Remove(2));
         assert!(order.back.is_empty());
         assert!(!order.may_close_cycle(0, 1) && !order.may_close_cycle(3, 4));
     }
