@@ -83,15 +83,20 @@ impl<'a> Picture<'a> {
             .map(|(from, to)| (index[*from], index[*to]))
             .collect();
         let drawn_sizes: Vec<_> = drawn.iter().map(|at| sizes[*at]).collect();
-        let layout = layout(&drawn_sizes, &ends);
+        let mut layout = layout(&drawn_sizes, &ends);
         let mut boxes: Vec<_> = sizes
             .iter()
             .map(|size| (Point { x: 0.0, y: 0.0 }, *size))
             .collect();
+        let size = place_lone(&lone, &mut boxes, layout.size);
+        // A row of those may be wider: the others go to the middle.
+        let points = layout.boxes.iter_mut();
+        for point in points.chain(layout.routes.iter_mut().flatten()) {
+            point.x += (size.width - layout.size.width) / 2.0;
+        }
         for (class, centre) in drawn.iter().zip(&layout.boxes) {
             boxes[*class].0 = *centre;
         }
-        let size = place_lone(&lone, &mut boxes, layout.size);
         Picture {
             graph,
             classes,
