@@ -14,7 +14,7 @@ check -p zsalloc --all-features
 cargo test -p zslock --no-default-features
 cargo test -p zslock --all-features
 
-for feature in parking_lot lock-api-04; do
+for feature in parking_lot lock-api-04 serde; do
   cargo test -p lockdep --no-default-features --features "$feature"
 done
 cargo test -p lockdep --all-features

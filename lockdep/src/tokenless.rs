@@ -94,7 +94,7 @@ fn detached(map: &LockMap, lock: Serial) -> Option<u64> {
 }
 
 /// Makes one other thread that shows a hold of the lock forget it. Not found:
-/// the hold is not among the 16 oldest of its thread.
+/// the hold is not among the oldest of its thread, those that others see.
 fn end_elsewhere(own: u32, lock: Serial) -> bool {
     let holder = block::all().find(|block| block.index != own && block.holds(lock));
     if let Some(block) = holder {

@@ -73,6 +73,10 @@ impl LockKind for Queued {
 
 /// Locks whose readers wait only for a holder, so that reads may nest:
 /// parking_lot's `RecursiveRwLock`, spin's.
+///
+/// spin's readers wait for an upgradable hold, too. With [`RecursiveReaders`] a
+/// deadlock that needs this is not seen; with [`Queued`] it is, and every nested
+/// read is reported.
 #[derive(Clone, Copy, Debug)]
 pub struct RecursiveReaders;
 
@@ -121,7 +125,7 @@ impl LockKind for RecursiveReaders {
 /// A guard of 0.4 keeps no state, so a release, or a change of mode, is about
 /// this thread's newest hold of the lock of that kind, else a detached one, else
 /// another thread's: the guard came from there. It finds that one only among the
-/// 16 oldest holds of the thread. A change of mode, or a bump, makes the hold
+/// 48 oldest holds of the thread. A change of mode, or a bump, makes the hold
 /// this thread's. Acquisitions name the user's line as with 0.5, but for
 /// `ReentrantMutex`, where they name a line of `lock_api`. `unlocked` of 0.4 would
 /// leave an invalid guard behind a panic of its second acquisition; so there, and

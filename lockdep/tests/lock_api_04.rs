@@ -1,23 +1,27 @@
 //! `Tracked` over locks of `lock_api` 0.4: spin's, usync's, parking_lot 0.12's.
 
+#[path = "lock_api_04/again.rs"]
+mod again;
+#[path = "lock_api_04/observed.rs"]
+mod observed;
 mod support;
+#[path = "lock_api_04/whose.rs"]
+mod whose;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::time::Duration;
 
 use lockdep::Mode::{Exclusive, Shared, SharedRecursive, Upgradable};
 use lockdep::ReportKind::{
-    AssertionFailed, CircularDependency, HeldAtThreadExit, HeldLockFreed, InvalidWaitContext,
-    RecursiveLocking,
+    CircularDependency, HeldAtThreadExit, HeldLockFreed, InvalidWaitContext, RecursiveLocking,
 };
 use lockdep::lock_api_04::{
     Mutex, MutexGuard, RawMutex as _, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockWriteGuard,
 };
 use lockdep::{
-    Attempt, HeldInfo, LockClassKey, Mode, RecursiveReaders, ReportKind, Tracked, assert_held,
-    assert_held_exclusive, assert_not_held, atomic, detach, held, nested, on_report,
+    Attempt, HeldInfo, LockClassKey, Mode, RecursiveReaders, ReportKind, Tracked,
+    assert_held_exclusive, assert_not_held, atomic, held, nested, on_report,
 };
 use support::{NONE, kinds, reports};
 
@@ -189,102 +193,6 @@ fn tries_and_timeouts_are_what_they_are() {
 }
 
 #[test]
-fn a_release_ends_the_newest_hold_of_its_kind_on_this_thread() {
-    let (lock, other) = (SpinRwLock::new(()), SpinMutex::new(()));
-    let line = line!() + 1;
-    let first = lock.read();
-    let _other = other.lock();
-    let second = lock.read();
-    assert_eq!(lines(), [line, line + 1, line + 2]);
-    // The holds are alike, so whichever guard goes, the newest hold ends.
-    drop(first);
-    assert_eq!(lines(), [line, line + 1]);
-    drop(second);
-    assert_eq!(lines(), [line + 1]);
-
-    // A reader beside the upgradable hold is another hold than that.
-    let lock = ParkingRwLock::new(());
-    let upgradable = lock.upgradable_read();
-    let _read = lock.read_recursive();
-    drop(upgradable);
-    assert_eq!(modes(), [Exclusive, SharedRecursive]);
-}
-
-#[test]
-fn a_guard_released_elsewhere_ends_the_hold_where_it_was_acquired() {
-    let (moved, other) = (SpinMutex::new(()), SpinMutex::new(()));
-    let guard = moved.lock();
-    std::thread::scope(|scope| {
-        scope.spawn(|| drop(guard));
-    });
-    assert_not_held!(moved);
-    // No edge from the hold that is gone: the other order is the only one.
-    drop(other.lock());
-    let found = kinds(|| {
-        let _other = other.lock();
-        drop(moved.lock());
-    });
-    assert_eq!(found, NONE);
-    // Nobody holds it any more.
-    assert_eq!(kinds(|| drop(moved)), NONE);
-}
-
-#[test]
-fn a_guard_sent_twice_leaves_no_hold_behind() {
-    let lock = SpinMutex::new(());
-    // This thread acquires and never looks at its notes while the others do.
-    let guard = lock.lock();
-    std::thread::scope(|scope| {
-        scope.spawn(|| drop(guard)).join().expect("no report");
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let lock = &lock;
-        let owner = scope.spawn(move || {
-            sender.send(lock.lock()).expect("received below");
-            std::thread::park();
-            held()
-        });
-        let guard = receiver.recv().expect("sent above");
-        // Not the first owner's, whose hold has ended.
-        scope.spawn(move || drop(guard)).join().expect("no report");
-        owner.thread().unpark();
-        assert!(owner.join().expect("no report").is_empty());
-    });
-    assert!(held().is_empty());
-}
-
-#[test]
-fn a_change_of_mode_elsewhere_takes_the_hold_over() {
-    let lock = SpinRwLock::new(());
-    let guard = lock.write();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let read = RwLockWriteGuard::downgrade(guard);
-            assert_eq!(modes(), [SharedRecursive]);
-            drop(read);
-            assert_eq!(modes(), []);
-        });
-    });
-    assert_eq!(modes(), []);
-}
-
-#[test]
-fn a_detached_hold_is_ended_by_whoever_has_the_guard() {
-    let lock = SpinMutex::new(());
-    let guard = lock.lock();
-    detach(&lock);
-    assert!(held().is_empty());
-    assert_held!(lock);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            assert_held!(lock);
-            drop(guard);
-        });
-    });
-    assert_not_held!(lock);
-    assert_eq!(kinds(|| assert_held!(lock)), [AssertionFailed]);
-}
-
-#[test]
 fn assertions_and_classes() {
     static SHARD: LockClassKey = LockClassKey::new("shard of 0.4");
     let shard = || SpinMutex::const_new(Tracked::with_class(spin::Mutex::INIT, &SHARD), 0);
@@ -322,90 +230,4 @@ fn only_guards_that_stay_are_reported_at_thread_exit() {
     assert_eq!(found_on("stays", stays), [HeldAtThreadExit]);
     let travels = || std::mem::forget(TRAVELS.lock());
     assert_eq!(found_on("travels", travels), NONE);
-}
-
-#[test]
-fn a_bump_takes_the_lock_again_where_it_was_taken() {
-    static LEVEL: LockClassKey = LockClassKey::new("level of 0.4");
-    let level = || {
-        let raw = Tracked::with_class(parking_lot_012::RawMutex::INIT, &LEVEL);
-        ParkingMutex::const_new(raw, ())
-    };
-    let (outer, inner, log) = (level(), level(), ParkingMutex::new(()));
-    let _outer = outer.lock();
-    let line = line!() + 1;
-    let mut guard = nested(1, || inner.lock());
-    assert_eq!(
-        kinds(|| MutexGuard::bump(&mut guard)),
-        NONE,
-        "of subclass 1"
-    );
-    let _log = log.lock();
-    let found = reports(|| MutexGuard::bump(&mut guard));
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].kind(), CircularDependency);
-    assert_eq!(found[0].location.line, line, "where it was locked");
-}
-
-#[test]
-fn a_bump_that_panics_leaves_the_lock_held() {
-    let (lock, log) = (ParkingRwLock::new(()), ParkingMutex::new(()));
-    let mut guard = lock.write();
-    let _log = log.lock();
-    let bumped = catch_unwind(AssertUnwindSafe(|| RwLockWriteGuard::bump(&mut guard)));
-    assert!(bumped.is_err());
-    assert!(lock.is_locked());
-    assert_eq!(held().len(), 2);
-    drop(guard);
-    assert!(!lock.is_locked());
-    assert_eq!(held().len(), 1);
-}
-
-#[test]
-fn an_upgrade_that_panics_drops_the_upgradable_guard() {
-    let (a, b) = (ParkingRwLock::new(()), ParkingMutex::new(()));
-    {
-        let _a = a.read();
-        let _b = b.lock();
-    }
-    let held = b.lock();
-    let upgradable = a.try_upgradable_read().expect("free");
-    let unwound = catch_unwind(AssertUnwindSafe(|| {
-        drop(RwLockUpgradableReadGuard::upgrade(upgradable));
-    }));
-    assert!(unwound.is_err());
-    drop(held);
-    assert!(a.try_write().is_some(), "neither upgradable nor exclusive");
-    assert_eq!(modes(), []);
-}
-
-/// Run by `a_report_inside_unlocked_aborts` in a process of its own.
-#[test]
-fn unlocked_under_the_wrong_lock() {
-    if std::env::var_os("LOCKDEP_TEST_UNLOCKED").is_none() {
-        return;
-    }
-    let (a, b) = (SpinMutex::new(()), SpinMutex::new(()));
-    let mut guard = a.lock();
-    let _b = b.lock();
-    let _ = catch_unwind(AssertUnwindSafe(|| MutexGuard::unlocked(&mut guard, || ())));
-    // Reached, `guard` would unlock what it does not hold.
-    std::process::exit(0);
-}
-
-#[test]
-#[cfg(unix)]
-fn a_report_inside_unlocked_aborts() {
-    use std::os::unix::process::ExitStatusExt as _;
-    use std::process::Command;
-
-    let ended = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "unlocked_under_the_wrong_lock", "--nocapture"])
-        .env("LOCKDEP_TEST_UNLOCKED", "1")
-        .env_remove("LOCKDEP")
-        .output()
-        .expect("this test runs");
-    assert_eq!(ended.status.signal(), Some(6), "SIGABRT");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(said.contains("circular lock dependency"), "{said}");
 }

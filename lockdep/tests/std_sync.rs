@@ -3,6 +3,8 @@
 
 #[path = "std_sync/auto_traits.rs"]
 mod auto_traits;
+#[path = "std_sync/observed.rs"]
+mod observed;
 mod support;
 #[path = "std_sync/waits.rs"]
 mod waits;
