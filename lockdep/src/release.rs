@@ -140,7 +140,7 @@ fn release_elsewhere(map: &LockMap, token: &HeldLock, site: &'static Location<'s
     let lock = map.serial_now();
     let foreign = {
         let mut mail = block.mail();
-        if end_detached(map, &mut mail, |held| held.token == token.0) {
+        if end_detached(map, &mut mail, |held| held.token == token.0).is_some() {
             return;
         }
         block.leave(&mut mail, Note::Release(token.0, lock));
@@ -160,19 +160,17 @@ fn release_elsewhere(map: &LockMap, token: &HeldLock, site: &'static Location<'s
 
 /// Ends a detached hold of this thread.
 #[cold]
-fn end_own_detached(map: &LockMap, block: &Block, is: impl Fn(&Held) -> bool) -> bool {
+fn end_own_detached(map: &LockMap, block: &Block, is: impl Fn(&Held) -> bool) -> Option<HeldLock> {
     end_detached(map, &mut block.mail(), is)
 }
 
-/// Ends a detached hold.
-fn end_detached(map: &LockMap, mail: &mut Mail, is: impl Fn(&Held) -> bool) -> bool {
-    let Some(at) = mail.detached.iter().rposition(is) else {
-        return false;
-    };
-    mail.detached.swap_remove(at);
+/// Ends a detached hold; which it was.
+fn end_detached(map: &LockMap, mail: &mut Mail, is: impl Fn(&Held) -> bool) -> Option<HeldLock> {
+    let at = mail.detached.iter().rposition(is)?;
+    let held = mail.detached.swap_remove(at);
     // Relaxed: only a count, changed under `mail`.
     map.detached.fetch_sub(1, Ordering::Relaxed);
-    true
+    Some(HeldLock(held.token))
 }
 
 #[cold]
@@ -181,19 +179,21 @@ pub(crate) fn force_release(map: &LockMap, site: &'static Location<'static>) {
         return;
     }
     let serial = map.serial_now();
-    let report = thread::with_tracked(|block, owner| {
+    let ended = thread::with_tracked(|block, owner| {
         if let Some(at) = owner.held.find(|held| held.lock == serial && serial != 0) {
+            let token = owner.held.get(at).token;
             take(at, block, owner);
-            return None;
+            return Ok(HeldLock(token));
         }
-        if end_own_detached(map, block, |held| held.lock == serial) {
-            return None;
-        }
-        let detail = "the lock is released, but this thread does not hold it".to_owned();
-        Some(Report::new(ReportKind::BadUnlock, owner, site, detail))
+        end_own_detached(map, block, |held| held.lock == serial).ok_or_else(|| {
+            let detail = "the lock is released, but this thread does not hold it".to_owned();
+            Report::new(ReportKind::BadUnlock, owner, site, detail)
+        })
     });
-    if let Some(report) = report.flatten() {
-        emit::deliver(vec![report], Unwind::Never);
+    match ended {
+        Some(Ok(held)) if held.is_observed() => observe::released(map, &held, site),
+        Some(Err(report)) => emit::deliver(vec![report], Unwind::Never),
+        Some(Ok(_)) | None => {}
     }
 }
 
