@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::dot::Graph;
+use crate::lock_stat::{ContentionSite, LockStat, LockStatRow, Times};
 use crate::mode::{Attempt, Mode};
 use crate::report::{Acquisition, Dependency, HeldInfo, Report, ReportKind, SourceLocation};
 
@@ -27,6 +28,15 @@ impl Report {
 
 impl Graph {
     /// As JSON: an object with the fields of [`Graph`], written as in
+    /// [`Report::to_json`].
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        text(self)
+    }
+}
+
+impl LockStat {
+    /// As JSON: an object with the array `rows`, written as in
     /// [`Report::to_json`].
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -108,6 +118,28 @@ object!(Graph {
     dependencies,
     unsafe_dependencies
 });
+object!(LockStat { rows });
+object!(LockStatRow {
+    class,
+    mode,
+    acquisitions,
+    contentions,
+    wait,
+    hold,
+    sites,
+    contentions_elsewhere,
+});
+object!(Times {
+    count,
+    min_ns,
+    max_ns,
+    total_ns,
+    histogram
+});
+object!(ContentionSite {
+    location,
+    contentions
+});
 
 impl Json for String {
     fn write(&self, out: &mut String) {
@@ -165,7 +197,7 @@ macro_rules! plain {
     };
 }
 
-plain!(bool, usize);
+plain!(bool, usize, u64);
 
 impl Json for ReportKind {
     fn write(&self, out: &mut String) {

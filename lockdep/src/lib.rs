@@ -108,6 +108,8 @@
 //! |---|---|
 //! | `off` | nothing is recorded or checked; one branch per operation remains |
 //! | `log`, `panic`, `abort` | the policy, whatever the program sets |
+//! | `trace` | the steps of each acquisition are `tracing` events at `TRACE`, named as the kernel's tracepoints: `lock_acquire`, `lock_contended`, `lock_acquired`, `lock_release`; and `lock_downgrade` |
+//! | `stat` | acquisitions are counted and timed: [`lock_stat`] |
 //!
 //! `LOCKDEP_BACKTRACE=1` adds the calls that led to each dependency, captured when
 //! it is new, and to the report.
@@ -146,7 +148,7 @@
 //! |---|---|---|
 //! | `parking_lot` | yes | `Mutex`, `RwLock`, their guards, and `Condvar` |
 //! | `lock-api-04` | no | [`Tracked`] is a raw lock of `lock_api` 0.4, too: for spin, usync, parking_lot 0.12 |
-//! | `serde` | no | `serde::Serialize` for [`Report`], [`Graph`], [`Stats`] and what is in them; the same text as [`Report::to_json`] |
+//! | `serde` | no | `serde::Serialize` for [`Report`], [`Graph`], [`Stats`], [`LockStat`] and what is in them; the same text as [`Report::to_json`] |
 //!
 //! # Sources
 //!

@@ -4,7 +4,6 @@
 //! The counts are the shards' of [`observe`](crate::observe); here they are
 //! added up.
 
-mod json;
 mod table;
 mod times;
 
@@ -29,6 +28,7 @@ const DROPPED: Serial = 0;
 ///
 /// `Display` is a table after the kernel's `/proc/lock_stat`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LockStat {
     /// One row for each class and mode that was acquired or waited for; most
@@ -38,6 +38,7 @@ pub struct LockStat {
 
 /// The counts of one class in one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LockStatRow {
     /// The name of the class, as in reports. All lone locks that were dropped
@@ -63,6 +64,7 @@ pub struct LockStatRow {
 
 /// A place in the source where threads waited for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ContentionSite {
     /// The acquisition that waited.
@@ -372,5 +374,19 @@ mod tests {
     #[track_caller]
     fn here() -> &'static Location<'static> {
         Location::caller()
+    }
+
+    #[test]
+    fn the_json_has_every_field() {
+        let json = example().to_json();
+        let expected = r#"{"rows":[{"class":"say \"inode\"","mode":"exclusive","acquisitions":12345,"contentions":3,"wait":{"count":2,"min_ns":900,"max_ns":2500000,"total_ns":2500900,"histogram":[0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0,1]},"hold":{"count":1,"min_ns":40,"max_ns":40,"total_ns":40,"histogram":[0,0,0,0,0,1]},"sites":[{"location":"src/bank.rs:14:26","contentions":2}],"contentions_elsewhere":1},{"class":"page","mode":"shared-recursive","acquisitions":1,"contentions":0,"wait":{"count":0,"min_ns":0,"max_ns":0,"total_ns":0,"histogram":[]},"hold":{"count":0,"min_ns":0,"max_ns":0,"total_ns":0,"histogram":[]},"sites":[],"contentions_elsewhere":0}]}"#;
+        assert_eq!(json, expected);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn serde_writes_the_same() {
+        let serde = serde_json::to_string(&example()).unwrap();
+        assert_eq!(serde, example().to_json());
     }
 }

@@ -120,6 +120,12 @@ const CASES: [(&str, fn()); 14] = [
         assert_eq!(row.sites.len(), 1);
         assert_eq!(row.sites[0].contentions, 3);
         assert_eq!(row.sites[0].location.file, file!());
+        let json: serde_json::Value = serde_json::from_str(&lock_stat().to_json()).unwrap();
+        assert_eq!(json["rows"][0]["sites"][0]["contentions"], 3);
+        assert_eq!(json["rows"][0]["wait"]["count"], 3);
+        let table = lock_stat().to_string();
+        let place = format!("3  at {}", row.sites[0].location);
+        assert!(table.contains(&place), "{table}");
     }),
     ("modes", || {
         let lock = rwlock();

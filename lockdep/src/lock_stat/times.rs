@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// Many durations, in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Times {
     /// How many there are.
