@@ -23,7 +23,7 @@ impl ChainId {
         Self::first(node.class, (node.subclass as u32) << 3 | mode as u32)
     }
 
-    /// The same, with mode and subclass as a [`Call`](crate::acquire::Call) has them.
+    /// The same, with mode and subclass as a [`Call`](crate::call::Call) has them.
     #[inline]
     pub(crate) const fn first(class: u64, step: u32) -> ChainId {
         ChainId(1 << 63 | class << 6 | step as u64)
@@ -39,7 +39,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// An acquisition as its [`Call`](crate::acquire::Call) has it: one that waits
+    /// An acquisition as its [`Call`](crate::call::Call) has it: one that waits
     /// is checked.
     #[inline]
     pub(crate) fn acquire(parent: ChainId, class: u64, step: u32, tries: bool) -> Link {

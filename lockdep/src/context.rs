@@ -6,7 +6,7 @@
 
 use std::panic::Location;
 
-use crate::acquire::Call;
+use crate::call::Call;
 use crate::emit::{self, Unwind};
 use crate::mode::Mode;
 use crate::{acquire, config, thread, validate};

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use crate::acquire::Call;
+use crate::call::Call;
 use crate::chain::{ChainCache, ChainId, Link};
 use crate::class::{NodeKey, Origin, Serial};
 use crate::context::WaitType;

@@ -164,6 +164,7 @@ mod acquire;
 mod assert;
 mod backtrace;
 mod block;
+mod call;
 mod chain;
 mod class;
 mod closed_walk;

@@ -3,7 +3,8 @@
 use core::panic::Location;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use crate::acquire::{self, Call};
+use crate::acquire;
+use crate::call::Call;
 use crate::class::Origin;
 use crate::context::{WaitTable, WaitType};
 use crate::held::HeldLock;

@@ -47,7 +47,7 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use core::panic::Location;
 
-use crate::acquire::Call;
+use crate::call::Call;
 use crate::held::HeldLock;
 use crate::map::LockMap;
 use crate::mode::{Attempt, Mode};

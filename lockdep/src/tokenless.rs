@@ -10,8 +10,9 @@
 use std::panic::Location;
 use std::sync::atomic::Ordering;
 
-use crate::acquire::{self, Call};
+use crate::acquire;
 use crate::block::{self, Note};
+use crate::call::Call;
 use crate::class::Serial;
 use crate::config;
 use crate::held::{Held, HeldLock};

@@ -17,8 +17,9 @@ use core::panic::Location;
 
 use lock_api::GuardNoSend;
 
-use crate::acquire::{self, Call};
+use crate::acquire;
 use crate::assert::HasLockMap;
+use crate::call::Call;
 use crate::context::WaitType;
 use crate::held::HeldLock;
 use crate::key::LockClassKey;

@@ -4,9 +4,9 @@ use std::backtrace::Backtrace;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::acquire::Call;
 use crate::backtrace;
 use crate::block::Owner;
+use crate::call::Call;
 use crate::class::{ClassName, NodeKey, Origin, Serial};
 use crate::context::WaitType;
 use crate::edge_cache::{self, EdgeKey};

@@ -4,7 +4,8 @@
 use core::panic::Location;
 
 use super::{LockKind, Tracked, TrackedGuard};
-use crate::acquire::{self, Call};
+use crate::acquire;
+use crate::call::Call;
 use crate::held::HeldLock;
 use crate::map::LockMap;
 use crate::mode::{Attempt, Mode};
