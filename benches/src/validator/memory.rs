@@ -11,7 +11,7 @@ use super::workload::new_class;
 /// The locks of a measurement.
 pub const LOCKS: usize = 1_000_000;
 /// So many before, so that tables of bounded size and the allocator have what they need.
-pub const BEFORE: usize = 300_000;
+pub const BEFORE: usize = 1_000_000;
 
 /// Which locks, each taken once while another lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
