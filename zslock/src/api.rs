@@ -79,6 +79,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 
     #[inline]
     fn upgraded(&self, token: UpgradableToken) -> WriteToken {
+        self.dep.acquired(&token.0);
         WriteToken::new(token.0)
     }
 
@@ -127,6 +128,7 @@ unsafe impl<const GATED: bool> RawRwLock for RawPolicyLock<GATED> {
     #[track_caller]
     fn lock_shared(&self) -> ReadToken {
         let pending = self.dep.acquire(Self::READ, Attempt::Block);
+        pending.contended_if(|| self.is_locked_by_writer());
         self.read();
         ReadToken(pending.acquired())
     }
@@ -149,6 +151,7 @@ unsafe impl<const GATED: bool> RawRwLock for RawPolicyLock<GATED> {
     fn lock_exclusive(&self) -> WriteToken {
         let pending = self.dep.acquire(Mode::Exclusive, Attempt::Block);
         if !self.write_uncontended() {
+            pending.contended_if(|| true);
             self.write_until(None);
         }
         WriteToken::new(pending.acquired())
@@ -215,6 +218,7 @@ unsafe impl<const GATED: bool> RawRwLockUpgrade for RawPolicyLock<GATED> {
     fn lock_upgradable(&self) -> UpgradableToken {
         let pending = self.dep.acquire(Self::UPGRADABLE, Attempt::Block);
         if !self.try_upgradable() {
+            pending.contended_if(|| true);
             self.upgradable_until(None);
         }
         UpgradableToken(pending.acquired())
@@ -239,6 +243,7 @@ unsafe impl<const GATED: bool> RawRwLockUpgrade for RawPolicyLock<GATED> {
     unsafe fn upgrade(&self, guard: UpgradableToken) -> WriteToken {
         let token = self.begin_upgrade(guard, Attempt::Block);
         if !self.try_upgrade_now() {
+            self.dep.contended(&token.0);
             self.upgrade_until(None);
         }
         self.upgraded(token)

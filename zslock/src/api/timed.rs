@@ -21,7 +21,10 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[track_caller]
     fn read_by(&self, deadline: Option<Instant>) -> Option<ReadToken> {
         let pending = self.dep.acquire(Self::READ, Attempt::Timed);
-        let locked = self.try_read() || is_ahead(deadline) && self.read_until(deadline);
+        let locked = self.try_read() || {
+            pending.contended_if(|| true);
+            is_ahead(deadline) && self.read_until(deadline)
+        };
         locked.then(|| ReadToken(pending.acquired()))
     }
 
@@ -29,7 +32,10 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[track_caller]
     fn write_by(&self, deadline: Option<Instant>) -> Option<WriteToken> {
         let pending = self.dep.acquire(Mode::Exclusive, Attempt::Timed);
-        let locked = self.try_write() || is_ahead(deadline) && self.write_until(deadline);
+        let locked = self.try_write() || {
+            pending.contended_if(|| true);
+            is_ahead(deadline) && self.write_until(deadline)
+        };
         locked.then(|| WriteToken::new(pending.acquired()))
     }
 
@@ -37,7 +43,10 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[track_caller]
     fn upgradable_by(&self, deadline: Option<Instant>) -> Option<UpgradableToken> {
         let pending = self.dep.acquire(Self::UPGRADABLE, Attempt::Timed);
-        let locked = self.try_upgradable() || is_ahead(deadline) && self.upgradable_until(deadline);
+        let locked = self.try_upgradable() || {
+            pending.contended_if(|| true);
+            is_ahead(deadline) && self.upgradable_until(deadline)
+        };
         locked.then(|| UpgradableToken(pending.acquired()))
     }
 
@@ -49,7 +58,11 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         deadline: Option<Instant>,
     ) -> Result<WriteToken, UpgradableToken> {
         let token = self.begin_upgrade(guard, Attempt::Timed);
-        if self.try_upgrade_now() || is_ahead(deadline) && self.upgrade_until(deadline) {
+        let upgraded = self.try_upgrade_now() || {
+            self.dep.contended(&token.0);
+            is_ahead(deadline) && self.upgrade_until(deadline)
+        };
+        if upgraded {
             Ok(self.upgraded(token))
         } else {
             Err(self.not_upgraded(token))

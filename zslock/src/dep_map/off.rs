@@ -39,9 +39,18 @@ impl DepMap {
 
     #[inline(always)]
     pub(crate) fn upgrade(&self, _held: &mut Held, _attempt: Attempt) {}
+
+    #[inline(always)]
+    pub(crate) fn contended(&self, _held: &Held) {}
+
+    #[inline(always)]
+    pub(crate) fn acquired(&self, _held: &Held) {}
 }
 
 impl Pending {
+    #[inline(always)]
+    pub(crate) fn contended_if(&self, _is_contended: impl FnOnce() -> bool) {}
+
     #[inline(always)]
     pub(crate) fn acquired(self) -> Held {
         Held

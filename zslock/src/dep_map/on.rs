@@ -56,9 +56,28 @@ impl DepMap {
     pub(crate) fn upgrade(&self, held: &mut Held, attempt: Attempt) {
         self.0.upgrade(&mut held.0, attempt);
     }
+
+    /// The upgrade has to wait.
+    pub(crate) fn contended(&self, held: &Held) {
+        self.0.contended(&held.0);
+    }
+
+    /// The upgrade has succeeded.
+    pub(crate) fn acquired(&self, held: &Held) {
+        self.0.acquired(&held.0);
+    }
 }
 
 impl Pending<'_> {
+    /// To be called before waiting, by who sees that there is a wait.
+    pub(crate) fn contended_if(&self, is_contended: impl FnOnce() -> bool) {
+        if let Some(held) = &self.held
+            && is_contended()
+        {
+            self.map.contended(held);
+        }
+    }
+
     /// The lock is held.
     pub(crate) fn acquired(mut self) -> Held {
         let held = self.held.take().expect("decided once");
