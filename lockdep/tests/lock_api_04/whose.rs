@@ -73,6 +73,20 @@ fn a_guard_sent_twice_leaves_no_hold_behind() {
 }
 
 #[test]
+fn a_lock_released_and_dropped_elsewhere_is_not_dropped_while_held() {
+    let lock = SpinMutex::new(());
+    std::mem::forget(lock.lock());
+    // This thread, whose hold it is, does not look at its holds in between.
+    let there = std::thread::spawn(move || {
+        // SAFETY: the lock is held, and its guard was forgotten.
+        unsafe { lock.force_unlock() };
+        kinds(|| drop(lock))
+    });
+    assert_eq!(there.join().expect("no report"), NONE);
+    assert!(held().is_empty());
+}
+
+#[test]
 fn a_change_of_mode_elsewhere_takes_the_hold_over() {
     let lock = SpinRwLock::new(());
     let guard = lock.write();
