@@ -15,6 +15,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+#[cfg(feature = "lock-api-04")]
+use crate::class::Serial;
 use crate::class::{NodeKey, Origin};
 use crate::config::{self, STAT, TRACE};
 use crate::held::HeldLock;
@@ -151,6 +153,21 @@ pub(crate) fn abandoned(_map: &LockMap, held: &HeldLock) {
 #[cold]
 pub(crate) fn released(_map: &LockMap, held: &HeldLock, site: &'static Location<'static>) {
     step(held, Shard::released, |step| trace::release(step, site));
+}
+
+/// The hold of a lock that the thread of `block` began ends on another thread,
+/// without a token.
+#[cfg(feature = "lock-api-04")]
+#[cold]
+pub(crate) fn ended_elsewhere(block: u32, lock: Serial) {
+    let slot = &SLOTS[block as usize % SHARDS];
+    let tokens = thread::untracked(|| slot.lock().tokens_of(lock));
+    for held in tokens.into_iter().map(HeldLock) {
+        if held.block() == block {
+            let tell = |step: &Step| trace::release(step, step.record.site);
+            step(&held, Shard::released, tell);
+        }
+    }
 }
 
 /// The lock ceases to exist; `held` if somebody still held it.

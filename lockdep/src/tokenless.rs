@@ -18,6 +18,7 @@ use crate::config;
 use crate::held::{Held, HeldLock};
 use crate::map::LockMap;
 use crate::mode::{Attempt, HoldKind};
+use crate::observe;
 use crate::release;
 use crate::thread;
 
@@ -104,6 +105,10 @@ fn end_elsewhere(own: u32, lock: Serial) -> bool {
         // No hold has token 0: this only makes `Block::holds` count the hold as
         // released until the owner looks.
         block.leave(&mut mail, Note::Release(0, lock));
+        drop(mail);
+        if config::observes() {
+            observe::ended_elsewhere(block.index, lock);
+        }
     }
     holder.is_some()
 }

@@ -79,7 +79,7 @@ fn longest_bucket(times: &Times) -> u32 {
 }
 
 /// The cases, each in a process of its own.
-const CASES: [(&str, fn()); 14] = [
+const CASES: &[(&str, fn())] = &[
     ("nothing waits", || {
         let lock = mutex();
         for _ in 0..10 {
@@ -212,6 +212,18 @@ const CASES: [(&str, fn()); 14] = [
         let held = map.acquire(Mode::Exclusive, Attempt::Block);
         map.acquired(&held);
         map.force_release();
+        assert_eq!(counts("mutex", Mode::Exclusive), [1, 0, 0, 1]);
+    }),
+    #[cfg(feature = "lock-api-04")]
+    ("a release without a token on another thread", || {
+        let raw = <parking_lot_012::RawMutex as lockdep::lock_api_04::RawMutex>::INIT;
+        let raw = Tracked::<_, lockdep::Queued>::with_class(raw, &MUTEX);
+        let lock = lockdep::lock_api_04::Mutex::from_raw(raw, 0);
+        std::mem::forget(lock.lock());
+        thread::scope(|scope| {
+            // SAFETY: the guard was forgotten, so the lock is held by nothing else.
+            scope.spawn(|| unsafe { lock.force_unlock() });
+        });
         assert_eq!(counts("mutex", Mode::Exclusive), [1, 0, 0, 1]);
     }),
     ("a lock that says itself that it waits", || {

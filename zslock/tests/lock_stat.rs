@@ -1,6 +1,6 @@
 //! What the validator counts for `ZsLock`, in a process with `LOCKDEP=stat`: this
 //! test binary, started again.
-#![cfg(feature = "debug-lockdep")]
+#![cfg(all(feature = "debug-lockdep", not(zslock_loom)))]
 
 use std::process::Command;
 use std::thread;

@@ -174,6 +174,16 @@ impl Shard {
         Some(Step { record, wait, hold })
     }
 
+    /// The tokens of the acquisitions of a lock.
+    #[cfg(feature = "lock-api-04")]
+    pub(super) fn tokens_of(&self, lock: Serial) -> Vec<u64> {
+        let of_lock = self
+            .records
+            .iter()
+            .filter(|(_, record)| record.lock == lock);
+        of_lock.map(|(token, _)| *token).collect()
+    }
+
     /// Forgets the holds of a lock that is gone.
     pub(super) fn forget(&mut self, lock: Serial) {
         self.records.retain(|_, record| record.lock != lock);
