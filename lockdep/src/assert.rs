@@ -88,7 +88,7 @@ pub fn assert_lock<L: HasLockMap + ?Sized>(lock: &L, demand: Demand) {
         if fine {
             return None;
         }
-        let detail = format!("the lock should be {claim} by this thread");
+        let detail = format!("{} should be {claim} by this thread", map.name());
         let mut report = Report::new(ReportKind::AssertionFailed, owner, site, detail);
         report.conflict = holds().next_back().as_ref().map(HeldInfo::from);
         Some(report)

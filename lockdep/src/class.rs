@@ -85,6 +85,17 @@ impl LockMap {
     }
 }
 
+impl LockMap {
+    /// The name of this lock's class.
+    pub(crate) fn name(&self) -> ClassName {
+        let class = self.ids().class;
+        ClassName {
+            origin: self.origin,
+            node: NodeKey { class, subclass: 0 },
+        }
+    }
+}
+
 /// Stores `serial` unless somebody was first; the serial that counts.
 pub(crate) fn first_wins(slot: &AtomicU64, serial: Serial) -> Serial {
     // Relaxed: a serial is only a number, nothing is read through it.

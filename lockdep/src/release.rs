@@ -149,8 +149,9 @@ fn release_elsewhere(map: &LockMap, token: &HeldLock, site: &'static Location<'s
     if foreign {
         let report = thread::with_tracked(|_, owner| {
             let detail = format!(
-                "a hold that another thread acquired is released through lock #{lock}, \
-                 which that thread does not hold"
+                "a hold that another thread acquired is released through {}, which that \
+                 thread does not hold",
+                map.name()
             );
             Report::new(ReportKind::BadUnlock, owner, site, detail)
         });
@@ -186,13 +187,16 @@ pub(crate) fn force_release(map: &LockMap, site: &'static Location<'static>) {
             return Ok(HeldLock(token));
         }
         end_own_detached(map, block, |held| held.lock == serial).ok_or_else(|| {
-            let detail = "the lock is released, but this thread does not hold it".to_owned();
-            Report::new(ReportKind::BadUnlock, owner, site, detail)
+            let detail = format!(
+                "{} is released, but this thread does not hold it",
+                map.name()
+            );
+            Box::new(Report::new(ReportKind::BadUnlock, owner, site, detail))
         })
     });
     match ended {
         Some(Ok(held)) if held.is_observed() => observe::released(map, &held, site),
-        Some(Err(report)) => emit::deliver(vec![report], Unwind::Never),
+        Some(Err(report)) => emit::deliver(vec![*report], Unwind::Never),
         Some(Ok(_)) | None => {}
     }
 }
@@ -292,7 +296,7 @@ pub(crate) fn destroy(map: &mut LockMap) {
             } else {
                 "a detached guard holds it"
             };
-            let detail = format!("lock #{serial} dropped while {who}");
+            let detail = format!("{} dropped while {who}", map.name());
             reports.push(Report::new(ReportKind::HeldLockFreed, owner, site, detail));
         }
     });

@@ -52,7 +52,7 @@ fn assertions_take_locks_references_and_arcs() {
 }
 
 #[test]
-#[should_panic(expected = "the lock should be held by this thread")]
+#[should_panic(expected = "should be held by this thread")]
 fn a_failed_assertion_panics_by_default() {
     assert_held!(Mutex::new(()));
 }

@@ -75,6 +75,8 @@ fn an_inversion_is_reported_if_the_validator_is_there() {
         let _: (&Option<Acquisition>, &Vec<Dependency>) = (&report.acquisition, &report.cycle);
         let _: (&SourceLocation, &String, bool) =
             (&report.location, &report.detail, report.recovers);
+        let _: (&Option<String>, &Option<String>) = (&report.guard, &report.backtrace);
+        assert!(report.to_json().contains("CircularDependency"));
         let here = file!().rsplit('/').next().unwrap();
         let splat = report.to_string();
         assert!(
@@ -94,6 +96,9 @@ fn an_inversion_is_reported_if_the_validator_is_there() {
     );
     assert!(graph.to_dot().starts_with("digraph"));
     assert!(graph.to_json().contains("classes"));
+    assert!(graph.to_svg().starts_with("<svg"));
+    assert_eq!(!graph.unsafe_dependencies.is_empty(), ON);
+    assert_eq!(stats.searches > 0, ON);
 }
 
 /// Rule 2 of the contract, as far as only a validator can see it.

@@ -125,6 +125,8 @@ never! {
         wanted_at: SourceLocation,
         /// The thread that was first seen doing it.
         thread: String,
+        /// The stack when it was first seen, if it was asked for.
+        backtrace: Option<String>,
     }
 }
 
@@ -149,6 +151,10 @@ never! {
         recovers: bool,
         /// All locks that the thread holds, oldest first.
         held: Vec<HeldInfo>,
+        /// The class of a lock that was held around every dependency of the cycle so far.
+        guard: Option<String>,
+        /// The stack of the acquisition, if it was asked for.
+        backtrace: Option<String>,
     }
 }
 
@@ -157,6 +163,12 @@ impl Report {
     #[must_use]
     pub fn kind(&self) -> ReportKind {
         self.kind
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self.never {}
     }
 }
 
@@ -168,6 +180,8 @@ pub struct Graph {
     pub classes: Vec<String>,
     /// The dependencies seen: none.
     pub dependencies: Vec<Dependency>,
+    /// Which of them are part of a possible deadlock: none.
+    pub unsafe_dependencies: Vec<usize>,
 }
 
 impl Graph {
@@ -181,6 +195,12 @@ impl Graph {
     #[must_use]
     pub fn to_json(&self) -> String {
         String::from("{\"classes\": [], \"dependencies\": []}\n")
+    }
+
+    /// As a picture: an empty one.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        String::from("<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n")
     }
 }
 
@@ -196,6 +216,8 @@ pub struct Stats {
     pub threads: usize,
     /// How often a validation took the graph's lock.
     pub graph_lock_acquisitions: u64,
+    /// How often new dependencies had to be searched from for cycles.
+    pub searches: u64,
 }
 
 /// Would say what happens when something is reported.
