@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::backtrace;
 use crate::block::Owner;
 use crate::class::{ClassName, NodeKey, Origin};
 use crate::closed_walk::{LabelledEdge, on_closed_walks};
@@ -241,7 +242,7 @@ impl Report {
                 .map(|held| HeldInfo::from(&held))
                 .collect(),
             guard: None,
-            backtrace: None,
+            backtrace: backtrace::text(),
         }
     }
 }

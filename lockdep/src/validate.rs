@@ -97,7 +97,6 @@ impl Wanted {
         report.acquisition = Some(self.acquisition());
         report.conflict = Some(HeldInfo::from(conflict));
         report.recovers = self.attempt == Attempt::Timed;
-        report.backtrace = backtrace::text();
         report
     }
 }
@@ -338,7 +337,6 @@ pub(crate) fn too_long(
     let detail = format!("{what} ({outer:?}) in a section that allows {inner:?}: {inside}");
     let mut report = Report::new(ReportKind::InvalidWaitContext, owner, site, detail);
     report.conflict = section.as_ref().map(HeldInfo::from);
-    report.backtrace = backtrace::text();
     Some(report)
 }
 
@@ -362,7 +360,6 @@ pub(crate) fn reinitialised(
     let detail = format!("re-initialised while this thread holds it: {info}");
     let mut report = Report::new(ReportKind::HeldLockFreed, owner, site, detail);
     report.conflict = Some(info);
-    report.backtrace = backtrace::text();
     Some((at, report))
 }
 
