@@ -15,7 +15,7 @@ use crate::chain::ChainCache;
 use crate::class::Serial;
 use crate::context::WaitType;
 use crate::held::{Held, HeldLock, HeldStack};
-use crate::mode::Mode;
+use crate::mode::{HoldKind, Mode};
 use crate::mutation;
 use crate::nested::Nesting;
 use crate::report::Report;
@@ -76,6 +76,8 @@ impl Owner {
 #[derive(Debug)]
 pub(crate) enum Note {
     Release(u64, Serial),
+    /// The newest hold of this kind of a lock whose guards have no token.
+    ReleaseNewest(Serial, HoldKind),
     /// All holds of a lock that was dropped.
     Freed(Serial),
     SetMode(u64, Mode, WaitType, bool),
@@ -94,6 +96,15 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
+    /// How many releases of `lock` the owner has not seen yet.
+    fn releases_of(&self, lock: Serial) -> usize {
+        let of_lock = |note: &&Note| match note {
+            Note::Release(_, of) | Note::ReleaseNewest(of, _) => *of == lock,
+            Note::Freed(_) | Note::SetMode(..) => false,
+        };
+        self.notes.iter().filter(of_lock).count()
+    }
+
     /// Whether the thread that has the block attached gave this token out.
     pub(crate) fn is_of_this_owner(&self, token: u64) -> bool {
         let unmarked = |token: u64| HeldLock(token).unobserved();
@@ -211,26 +222,34 @@ impl Block {
         let mut mail = self.mail();
         // Relaxed: under `mail`, like every store of it.
         self.pending.store(false, Ordering::Relaxed);
-        let (held, cache) = (&mut owner.held, &mut owner.cache);
+        let held = &mut owner.held;
+        // The chains are named again once, from the lowest change upwards.
+        let mut lowest = held.len();
+        let mut take = |held: &mut HeldStack, is: &dyn Fn(&Held) -> bool| {
+            let at = held.iter().rposition(|held| is(&held))?;
+            lowest = lowest.min(at);
+            held.take(at);
+            Some(at)
+        };
         for note in mail.notes.drain(..) {
             match note {
                 Note::Release(token, _) => {
-                    if let Some(at) = held.find(|held| held.token == token) {
-                        held.remove(at, cache);
-                    }
+                    take(held, &|held| held.token == token);
                 }
-                Note::Freed(lock) => {
-                    while let Some(at) = held.find(|held| held.lock == lock) {
-                        held.remove(at, cache);
-                    }
+                Note::ReleaseNewest(lock, kind) => {
+                    take(held, &|held| {
+                        held.lock == lock && held.mode.hold_kind() == kind
+                    });
                 }
+                Note::Freed(lock) => while take(held, &|held| held.lock == lock).is_some() {},
                 Note::SetMode(token, mode, inner, stays) => {
                     if let Some(at) = held.find(|held| held.token == token) {
-                        held.set_mode(at, mode, inner, stays, cache);
+                        held.set_mode(at, mode, inner, stays, &mut owner.cache);
                     }
                 }
             }
         }
+        held.rebuild(lowest, &mut owner.cache);
         self.publish(held, 0);
     }
 
@@ -280,18 +299,33 @@ impl Block {
     /// Whether the owner shows a hold of `lock` that nobody has released. Holds
     /// above the oldest `PUBLISHED` are not seen.
     pub(crate) fn holds(&self, lock: Serial) -> bool {
-        let shows = |slot: &&AtomicU64| {
-            // Relaxed: as in `publish`.
-            slot.load(Ordering::Relaxed) == lock
-        };
-        let shown = || self.published.iter().filter(shows).count();
-        // Releases elsewhere may be on their way; once seen under `mail`, each
-        // has its note there or the owner has taken the hold off already.
-        shown() > 0 && {
-            let mail = self.mail();
-            let released = |note: &&Note| matches!(note, Note::Release(_, of) if *of == lock);
-            shown() > mail.notes.iter().filter(released).count()
+        self.shown(lock) > 0 && self.still_held(lock, &self.mail())
+    }
+
+    /// Ends the owner's newest hold of `lock` of this kind, if [`holds`](Self::holds).
+    pub(crate) fn end_newest(&self, lock: Serial, kind: HoldKind) -> bool {
+        if self.shown(lock) == 0 {
+            return false;
         }
+        let mut mail = self.mail();
+        let held = self.still_held(lock, &mail);
+        if held {
+            self.leave(&mut mail, Note::ReleaseNewest(lock, kind));
+        }
+        held
+    }
+
+    /// Releases elsewhere may be on their way; once seen under `mail`, each has its
+    /// note there or the owner has taken the hold off already.
+    fn still_held(&self, lock: Serial, mail: &Mail) -> bool {
+        self.shown(lock) > mail.releases_of(lock)
+    }
+
+    /// How many holds of `lock` the owner shows.
+    fn shown(&self, lock: Serial) -> usize {
+        // Relaxed: as in `publish`.
+        let shows = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) == lock;
+        self.published.iter().filter(shows).count()
     }
 }
 

@@ -225,11 +225,17 @@ impl HeldStack {
 
     /// Takes a hold out, wherever it is.
     pub(crate) fn remove(&mut self, at: usize, cache: &mut ChainCache) {
-        let slot = self.slots.remove(at);
-        self.orders.retain(|(token, _)| *token != slot.token);
+        self.take(at);
         if !mutation::is_broken(mutation::CHAIN_NOT_REBUILT) {
             self.rebuild(at, cache);
         }
+    }
+
+    /// Like [`remove`](Self::remove), but the chains above have to be named again
+    /// by [`rebuild`](Self::rebuild).
+    pub(crate) fn take(&mut self, at: usize) {
+        let slot = self.slots.remove(at);
+        self.orders.retain(|(token, _)| *token != slot.token);
     }
 
     /// Changes what a hold is to those who wait for it.
@@ -261,7 +267,7 @@ impl HeldStack {
     /// Names the chains from `at` upwards again, after something at or below
     /// `at` changed. The new links are unchecked: no acquisition happened, so
     /// there may be no edges for them (after a downgrade, for one).
-    fn rebuild(&mut self, at: usize, cache: &mut ChainCache) {
+    pub(crate) fn rebuild(&mut self, at: usize, cache: &mut ChainCache) {
         for i in at..self.slots.len() {
             let mut held = self.get(i);
             match i.checked_sub(1).map(|below| self.slots[below]) {

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::sync::atomic::Ordering;
 
 use crate::acquire;
-use crate::block::{self, Note};
+use crate::block;
 use crate::call::Call;
 use crate::class::Serial;
 use crate::config;
@@ -40,7 +40,7 @@ pub(crate) fn release(map: &LockMap, kind: HoldKind, site: &'static Location<'st
     match find(map, kind) {
         Some(Found::Token(held)) => release::release(map, held, site),
         Some(Found::Elsewhere { own, lock }) => {
-            end_elsewhere(own, lock);
+            end_elsewhere(own, lock, kind);
         }
         None => {}
     }
@@ -50,9 +50,10 @@ pub(crate) fn release(map: &LockMap, kind: HoldKind, site: &'static Location<'st
 /// thread becomes this thread's, acquired as the call says, but by a try.
 #[track_caller]
 pub(crate) fn adopt(map: &LockMap, call: Call) -> HeldLock {
-    match find(map, call.mode().hold_kind()) {
+    let kind = call.mode().hold_kind();
+    match find(map, kind) {
         Some(Found::Token(held)) => held,
-        Some(Found::Elsewhere { own, lock }) if end_elsewhere(own, lock) => {
+        Some(Found::Elsewhere { own, lock }) if end_elsewhere(own, lock, kind) => {
             let call = call.with_attempt(Attempt::Try).with_subclass(0);
             acquire::acquire(map, call)
         }
@@ -95,20 +96,16 @@ fn detached(map: &LockMap, lock: Serial) -> Option<u64> {
     })
 }
 
-/// Makes one other thread that shows a hold of the lock forget it. Not found:
-/// the hold is not among the oldest of its thread, those that others see.
-fn end_elsewhere(own: u32, lock: Serial) -> bool {
-    let holder = block::all().find(|block| block.index != own && block.holds(lock));
-    if let Some(block) = holder {
-        let mut mail = block.mail();
-        block.leave(&mut mail, Note::Freed(lock));
-        // No hold has token 0: this only makes `Block::holds` count the hold as
-        // released until the owner looks.
-        block.leave(&mut mail, Note::Release(0, lock));
-        drop(mail);
-        if config::observes() {
-            observe::ended_elsewhere(block.index, lock);
-        }
+/// Ends the newest hold of this kind of one other thread that shows a hold of the
+/// lock. Not found: it is not among the oldest of its thread, those that others
+/// see.
+fn end_elsewhere(own: u32, lock: Serial, kind: HoldKind) -> bool {
+    let mut others = block::all().filter(|block| block.index != own);
+    let holder = others.find(|block| block.end_newest(lock, kind));
+    if let Some(block) = holder
+        && config::observes()
+    {
+        observe::ended_elsewhere(block.index, lock);
     }
     holder.is_some()
 }

@@ -73,6 +73,20 @@ fn a_guard_sent_twice_leaves_no_hold_behind() {
 }
 
 #[test]
+fn one_of_several_readers_released_elsewhere_leaves_the_others() {
+    let lock = SpinRwLock::new(());
+    let (first, second, third) = (lock.read(), lock.read(), lock.read());
+    for (guard, left) in [(second, 2), (third, 1)] {
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(guard)).join().expect("no report");
+        });
+        assert_eq!(held().len(), left);
+    }
+    drop(first);
+    assert!(held().is_empty());
+}
+
+#[test]
 fn a_lock_released_and_dropped_elsewhere_is_not_dropped_while_held() {
     let lock = SpinMutex::new(());
     std::mem::forget(lock.lock());
