@@ -15,7 +15,9 @@ use crate::chain::ChainCache;
 use crate::class::Serial;
 use crate::context::WaitType;
 use crate::held::{Held, HeldLock, HeldStack};
-use crate::mode::{HoldKind, Mode};
+#[cfg(feature = "lock-api-04")]
+use crate::mode::HoldKind;
+use crate::mode::Mode;
 use crate::mutation;
 use crate::nested::Nesting;
 use crate::report::Report;
@@ -77,6 +79,7 @@ impl Owner {
 pub(crate) enum Note {
     Release(u64, Serial),
     /// The newest hold of this kind of a lock whose guards have no token.
+    #[cfg(feature = "lock-api-04")]
     ReleaseNewest(Serial, HoldKind),
     /// All holds of a lock that was dropped.
     Freed(Serial),
@@ -99,7 +102,9 @@ impl Mail {
     /// How many releases of `lock` the owner has not seen yet.
     fn releases_of(&self, lock: Serial) -> usize {
         let of_lock = |note: &&Note| match note {
-            Note::Release(_, of) | Note::ReleaseNewest(of, _) => *of == lock,
+            Note::Release(_, of) => *of == lock,
+            #[cfg(feature = "lock-api-04")]
+            Note::ReleaseNewest(of, _) => *of == lock,
             Note::Freed(_) | Note::SetMode(..) => false,
         };
         self.notes.iter().filter(of_lock).count()
@@ -236,6 +241,7 @@ impl Block {
                 Note::Release(token, _) => {
                     take(held, &|held| held.token == token);
                 }
+                #[cfg(feature = "lock-api-04")]
                 Note::ReleaseNewest(lock, kind) => {
                     take(held, &|held| {
                         held.lock == lock && held.mode.hold_kind() == kind
@@ -303,6 +309,7 @@ impl Block {
     }
 
     /// Ends the owner's newest hold of `lock` of this kind, if [`holds`](Self::holds).
+    #[cfg(feature = "lock-api-04")]
     pub(crate) fn end_newest(&self, lock: Serial, kind: HoldKind) -> bool {
         if self.shown(lock) == 0 {
             return false;
