@@ -1,5 +1,9 @@
 //! Holds that a task keeps across `.await`. A hold belongs to the thread that took it, but a task that
 //! waits goes on with any worker of the runtime: such a hold is detached.
+#![allow(
+    clippy::await_holding_lock,
+    reason = "the guards are detached, which is what is shown here"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

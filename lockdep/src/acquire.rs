@@ -171,7 +171,7 @@ fn enter(
     let waits = attempt != Attempt::Try
         && !(attempt == Attempt::Timed && mutation::is_broken(mutation::TIMED_IS_A_TRY));
     let wanted = || Wanted::new(map, node, call);
-    if waits && outer > limit(owner) {
+    if waits && outer > limit(owner) && !call.is_after_sleep() {
         validate::wait_context(owner, &wanted(), reports);
     }
     let chain = match owner.held.top() {

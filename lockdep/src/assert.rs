@@ -2,6 +2,7 @@
 //! its locks.
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::config;
@@ -24,6 +25,24 @@ pub trait HasLockMap {
 impl HasLockMap for LockMap {
     fn lock_map(&self) -> &LockMap {
         self
+    }
+}
+
+impl<L: HasLockMap + ?Sized> HasLockMap for &L {
+    fn lock_map(&self) -> &LockMap {
+        (**self).lock_map()
+    }
+}
+
+impl<L: HasLockMap + ?Sized> HasLockMap for Box<L> {
+    fn lock_map(&self) -> &LockMap {
+        (**self).lock_map()
+    }
+}
+
+impl<L: HasLockMap + ?Sized> HasLockMap for Arc<L> {
+    fn lock_map(&self) -> &LockMap {
+        (**self).lock_map()
     }
 }
 

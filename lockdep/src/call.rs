@@ -4,10 +4,10 @@ use std::panic::Location;
 
 use crate::mode::{Attempt, Mode};
 
-/// What a lock says when it calls [`LockMap::acquire`](crate::LockMap::acquire). All but the place is
-/// packed into one word, which is a constant at most places that lock: mode (bits
-/// 0-2), subclass (3-5), attempt (6-7), guards stay on their thread (8), subclass
-/// given (9).
+/// What a lock says when it calls [`LockMap::acquire`](crate::LockMap::acquire).
+/// All but the place is packed into one word, which is a constant at most places
+/// that lock: mode (bits 0-2), subclass (3-5), attempt (6-7), guards stay on their
+/// thread (8), subclass given (9), after a sleep (10).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     bits: u32,
@@ -19,7 +19,8 @@ impl Call {
     const ATTEMPT: u32 = 6;
     const STAYS: u32 = 1 << 8;
     const GIVEN: u32 = 1 << 9;
-    pub(crate) const BITS: u32 = 10;
+    const SLEPT: u32 = 1 << 10;
+    pub(crate) const BITS: u32 = 11;
 
     #[inline]
     pub(crate) const fn new(
@@ -40,6 +41,17 @@ impl Call {
         let without = self.bits & !(0b111 << Self::SUBCLASS);
         let bits = without | Self::GIVEN | (subclass as u32) << Self::SUBCLASS;
         Call { bits, ..self }
+    }
+
+    /// The same call after a sleep that was validated: however long the wait takes,
+    /// the section that it happens in was asked already.
+    pub(crate) const fn after_sleep(self) -> Call {
+        let bits = self.bits | Self::SLEPT;
+        Call { bits, ..self }
+    }
+
+    pub(crate) const fn is_after_sleep(self) -> bool {
+        self.bits & Self::SLEPT != 0
     }
 
     pub(crate) const fn with_attempt(self, attempt: Attempt) -> Call {

@@ -172,7 +172,8 @@ pub(crate) fn might_sleep_at(site: &'static Location<'static>) {
             return None;
         }
         let section = owner.held.iter().rfind(|held| held.inner < WaitType::Sleep);
-        validate::too_long(owner, section, WaitType::Sleep, "a sleep", site)
+        let sleep = WaitType::Sleep;
+        Some(validate::too_long(owner, section, sleep, "a sleep", site))
     });
     if let Some(report) = report.flatten() {
         emit::deliver(vec![report], Unwind::Allowed);

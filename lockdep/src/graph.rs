@@ -36,8 +36,6 @@ pub(crate) struct Node {
     /// The reported cycles through this node, canonical (one class: recursion).
     /// Each is listed at all its nodes and goes with any of them.
     reported: FxHashSet<Arc<[NodeKey]>>,
-    /// The places of reported waits inside a section of this class.
-    reported_waits: FxHashSet<&'static Location<'static>>,
 }
 
 #[derive(Debug)]
@@ -50,8 +48,6 @@ pub(crate) struct DependencyGraph {
     pub(crate) classes: Vec<(Serial, Origin)>,
     /// Creation sites by value: one line may have several `Location`s.
     sites: FxHashMap<(&'static str, u32, u32), Serial>,
-    /// The places of reported waits inside an `atomic` scope.
-    reported_scope_waits: FxHashSet<&'static Location<'static>>,
     pub(crate) order: TopologicalOrder,
     cached: edge_cache::Writer,
     pub(crate) scratch: Scratch,
@@ -114,7 +110,6 @@ impl DependencyGraph {
             index: FxHashMap::with_hasher(FxBuildHasher),
             classes: Vec::new(),
             sites: FxHashMap::with_hasher(FxBuildHasher),
-            reported_scope_waits: FxHashSet::with_hasher(FxBuildHasher),
             order: TopologicalOrder::new(),
             cached: edge_cache::Writer::new(),
             scratch: Scratch::new(),
@@ -178,7 +173,6 @@ impl DependencyGraph {
             out: FxHashMap::default(),
             inbound: FxHashSet::default(),
             reported: FxHashSet::default(),
-            reported_waits: FxHashSet::default(),
         };
         // Relaxed: see `may_know`.
         nodes_near(key.class).fetch_add(1, Ordering::Relaxed);
@@ -311,23 +305,6 @@ impl DependencyGraph {
             }
         }
         true
-    }
-
-    /// Notes that a wait at `site` inside a section (`None`: an `atomic` scope)
-    /// is reported; `true` the first time.
-    pub(crate) fn report_wait(
-        &mut self,
-        section: Option<(NodeKey, Origin)>,
-        site: &'static Location<'static>,
-    ) -> bool {
-        let reported = match section {
-            None => &mut self.reported_scope_waits,
-            Some((key, origin)) => {
-                let id = self.node_of(key, origin);
-                &mut self.node_mut(id).reported_waits
-            }
-        };
-        reported.insert(site)
     }
 }
 

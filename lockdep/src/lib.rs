@@ -91,7 +91,7 @@
 //! | [`CircularDependency`](ReportKind::CircularDependency) | an acquisition closes a cycle of dependencies that can deadlock |
 //! | [`RecursiveLocking`](ReportKind::RecursiveLocking) | the thread holds a lock of the same class, in a way that can block it |
 //! | [`InvalidWaitContext`](ReportKind::InvalidWaitContext) | a wait is longer than the section it happens in allows |
-//! | [`BadUnlock`](ReportKind::BadUnlock) | a release of something that is not held, or of another lock's hold |
+//! | [`BadUnlock`](ReportKind::BadUnlock) | a `force_release` of a lock that is not held, or a release through another lock |
 //! | [`HeldLockFreed`](ReportKind::HeldLockFreed) | a lock is dropped while it is held |
 //! | [`AssertionFailed`](ReportKind::AssertionFailed) | an assertion about held locks does not hold |
 //! | [`HeldAtThreadExit`](ReportKind::HeldAtThreadExit) | a thread ends with a lock held whose guard cannot be elsewhere |

@@ -311,25 +311,21 @@ pub(crate) fn wait_context(owner: &Owner, wanted: &Wanted, reports: &mut Vec<Rep
         .others(owner)
         .filter(|held| held.inner < wanted.outer)
         .last();
-    if let Some(mut report) = too_long(owner, section, wanted.outer, &what, wanted.site) {
-        report.acquisition = Some(wanted.acquisition());
-        reports.push(report);
-    }
+    let mut report = too_long(owner, section, wanted.outer, &what, wanted.site);
+    report.acquisition = Some(wanted.acquisition());
+    reports.push(report);
 }
 
 /// A report about a wait inside `section`, or inside an `atomic` scope when it
-/// is `None`; each pair of section and place is reported once.
+/// is `None`. Each time: unlike an order, which may never meet its reverse, the
+/// wait is wrong now.
 pub(crate) fn too_long(
     owner: &Owner,
     section: Option<Held>,
     outer: WaitType,
     what: &str,
     site: &'static Location<'static>,
-) -> Option<Report> {
-    let class = section.map(|held| (held.node, held.origin));
-    if !graph::lock().report_wait(class, site) {
-        return None;
-    }
+) -> Report {
     let (inside, inner) = match &section {
         Some(held) => (HeldInfo::from(held).to_string(), held.inner),
         None => ("an atomic scope".to_owned(), WaitType::Bounded),
@@ -337,7 +333,7 @@ pub(crate) fn too_long(
     let detail = format!("{what} ({outer:?}) in a section that allows {inner:?}: {inside}");
     let mut report = Report::new(ReportKind::InvalidWaitContext, owner, site, detail);
     report.conflict = section.as_ref().map(HeldInfo::from);
-    Some(report)
+    report
 }
 
 /// A report about a lock that was written over (`ptr::write`) while this thread

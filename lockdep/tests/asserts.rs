@@ -82,3 +82,18 @@ fn held_lists_the_holds_oldest_first_with_their_places() {
     b.unlock(second);
     a.unlock(first);
 }
+
+#[test]
+fn a_lock_behind_a_pointer_is_the_lock() {
+    let lock = std::sync::Arc::new(Mutex::new(0));
+    let boxed = Box::new(Mutex::new(0));
+    let found = kinds(|| {
+        let guards = (lock.lock(), boxed.lock());
+        lockdep::detach(&lock);
+        lockdep::detach(&&*boxed);
+        assert_eq!(lockdep::held(), []);
+        drop(guards);
+        lockdep::might_lock(&boxed, lockdep::Mode::Exclusive);
+    });
+    assert_eq!(found, NONE);
+}

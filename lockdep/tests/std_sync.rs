@@ -196,7 +196,7 @@ fn readers_queue_and_a_downgrade_makes_one() {
 fn classes_assertions_and_orders() {
     static KEY: LockClassKey =
         LockClassKey::new("account").order_by(|held, wanted| held.order.cmp(&wanted.order));
-    let account = |number| Mutex::with_class(number, &KEY).with_order(number);
+    let account = |number| Mutex::with_class(&KEY, number).with_order(number);
     let (first, second) = (account(1), account(2));
     let guard = first.lock().unwrap();
     assert_held!(first);
@@ -209,7 +209,7 @@ fn classes_assertions_and_orders() {
     drop(guard);
 
     static TABLE: LockClassKey = LockClassKey::new("table");
-    let table = || RwLock::with_class((), &TABLE);
+    let table = || RwLock::with_class(&TABLE, ());
     let (a, b) = (table(), table());
     let read = a.read().unwrap();
     assert_held!(a);

@@ -47,6 +47,9 @@ fn annotated_code_runs_either_way() {
     assert_eq!(held().len(), if ON { 2 } else { 0 });
     drop(inner);
     detach(&a);
+    let shared = std::sync::Arc::new(ZsLock::new(1));
+    might_lock(&shared, Mode::Exclusive);
+    detach(&shared);
     drop(guard);
     let guard = c.write();
     assert_held_exclusive!(c);

@@ -21,7 +21,7 @@ use crate::mode::{Attempt, Mode};
 /// static ACCOUNT: LockClassKey = LockClassKey::new("account");
 ///
 /// static TOTAL: Mutex<u64> = Mutex::new(0);
-/// let account = Mutex::with_class(7, &ACCOUNT);
+/// let account = Mutex::with_class(&ACCOUNT, 7);
 ///
 /// *TOTAL.lock().unwrap() += *account.lock().unwrap();
 /// assert_eq!(*TOTAL.lock().unwrap(), 7);
@@ -40,7 +40,7 @@ impl<T> Mutex<T> {
 
     /// An unlocked mutex of the class that `key` names.
     #[must_use]
-    pub const fn with_class(value: T, key: &'static LockClassKey) -> Mutex<T> {
+    pub const fn with_class(key: &'static LockClassKey, value: T) -> Mutex<T> {
         Self::with_map(value, LockMap::with_class(key))
     }
 

@@ -40,7 +40,7 @@ impl<T> RwLock<T> {
 
     /// An unlocked rwlock of the class that `key` names.
     #[must_use]
-    pub const fn with_class(value: T, key: &'static LockClassKey) -> RwLock<T> {
+    pub const fn with_class(key: &'static LockClassKey, value: T) -> RwLock<T> {
         Self::with_map(value, LockMap::with_class(key))
     }
 

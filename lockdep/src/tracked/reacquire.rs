@@ -34,6 +34,8 @@ pub(crate) fn reacquire(map: &LockMap, held: &mut HeldLock, call: Call, sleeps: 
     let detached = release::is_detached(map, held);
     let again = |attempt| {
         let call = call.with_attempt(attempt).with_subclass(subclass);
+        // The sleep was validated, and no wait is longer.
+        let call = if sleeps { call.after_sleep() } else { call };
         let held = acquire::acquire(map, call);
         if detached {
             release::detach(map);

@@ -25,8 +25,8 @@ fn one_wait_of_each_kind() {
         return;
     }
     let (mutex, rwlock) = (
-        Mutex::with_class((), &MUTEX),
-        RwLock::with_class((), &RWLOCK),
+        Mutex::with_class(&MUTEX, ()),
+        RwLock::with_class(&RWLOCK, ()),
     );
     let wait = |class, mode, lock: &(dyn Fn() + Sync)| {
         let write = (mutex.lock().unwrap(), rwlock.write().unwrap());

@@ -108,7 +108,7 @@ fn a_wait_that_need_not_wait_is_no_wait() {
 #[test]
 fn a_wait_keeps_the_subclass_and_a_detached_hold_detached() {
     static LEVEL: LockClassKey = LockClassKey::new("level");
-    let level = || Mutex::with_class((), &LEVEL);
+    let level = || Mutex::with_class(&LEVEL, ());
     let (outer, inner, wake) = (level(), level(), Condvar::new());
     let found = kinds(|| {
         let _outer = outer.lock().unwrap();

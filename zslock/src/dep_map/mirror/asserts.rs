@@ -13,6 +13,9 @@ pub trait HasLockMap {
 impl<const GATED: bool> HasLockMap for RawPolicyLock<GATED> {}
 impl<R: HasLockMap, T: ?Sized> HasLockMap for lock_api::RwLock<R, T> {}
 impl<R: HasLockMap, T: ?Sized> HasLockMap for lock_api::Mutex<R, T> {}
+impl<L: HasLockMap + ?Sized> HasLockMap for &L {}
+impl<L: HasLockMap + ?Sized> HasLockMap for alloc::boxed::Box<L> {}
+impl<L: HasLockMap + ?Sized> HasLockMap for alloc::sync::Arc<L> {}
 
 /// Would assert what is held of the lock.
 #[doc(hidden)]

@@ -17,7 +17,7 @@ pub enum ReportKind {
     RecursiveLocking,
     /// A wait that is longer than the section it happens in allows.
     InvalidWaitContext,
-    /// A release of something that is not held, or of another lock's hold.
+    /// A `force_release` of a lock that is not held, or a release through another lock.
     BadUnlock,
     /// A lock was dropped while it was held.
     HeldLockFreed,
