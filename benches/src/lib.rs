@@ -7,7 +7,7 @@
 //!
 //! `cargo run --release -p benches --bin locks` prints it.
 //!
-//! [`validator`] does the same for what a lock-order validator costs; `cargo run --release -p benches --bin lockdep` prints that.
+//! [`validator`] does the same for what a lock-order validator costs; `cargo run --release -p benches --bin validators` prints that.
 
 pub mod cell;
 pub mod chart;

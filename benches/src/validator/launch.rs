@@ -45,7 +45,7 @@ impl Programs {
             .join("deadlock-detection");
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let status = Command::new(cargo)
-            .args(["build", "--release", "--bin", "lockdep"])
+            .args(["build", "--release", "--bin", "validators"])
             .args(["--features", "deadlock-detection", "--manifest-path"])
             .arg(manifest)
             .arg("--target-dir")
@@ -55,7 +55,7 @@ impl Programs {
         if !status.success() {
             return Err(format!("cargo build failed: {status}"));
         }
-        self.detection = Some(target.join("release/lockdep"));
+        self.detection = Some(target.join("release/validators"));
         Ok(())
     }
 
