@@ -21,6 +21,8 @@ use crate::mode::Mode;
 use crate::mutation;
 use crate::nested::Nesting;
 use crate::report::Report;
+#[cfg(feature = "lock-api-04")]
+use crate::thread;
 
 /// State that only the owning thread touches.
 #[derive(Debug)]
@@ -268,9 +270,9 @@ impl Block {
             } else {
                 0
             };
-            // Relaxed: who drops a lock has exclusive access to it, so every
-            // acquisition and release of it happened before and is seen.
-            slot.store(lock, Ordering::Relaxed);
+            // Release: pairs with the Acquire in `shown`. When holds move down, who
+            // sees a place overwritten also sees its hold in the place below.
+            slot.store(lock, Ordering::Release);
         }
     }
 
@@ -278,7 +280,8 @@ impl Block {
     #[inline]
     pub(crate) fn publish_top(&self, at: usize, lock: Serial) {
         if let Some(slot) = self.published.get(at) {
-            // Relaxed: as in `publish`.
+            // Relaxed: who drops a lock has exclusive access to it, so every
+            // acquisition and release of it happened before and is seen.
             slot.store(lock, Ordering::Relaxed);
         }
     }
@@ -294,7 +297,7 @@ impl Block {
     /// Whether the owner may have a hold of `lock`: it shows one, or has more than
     /// it can show. Called under `mail`.
     pub(crate) fn may_hold(&self, lock: Serial) -> bool {
-        // Relaxed: as in `publish`; the hold was given out before its token.
+        // Relaxed: as in `publish_top`; the hold was given out before its token.
         let shown = self
             .published
             .each_ref()
@@ -314,12 +317,15 @@ impl Block {
         if self.shown(lock) == 0 {
             return false;
         }
-        let mut mail = self.mail();
-        let held = self.still_held(lock, &mail);
-        if held {
-            self.leave(&mut mail, Note::ReleaseNewest(lock, kind));
-        }
-        held
+        // Not followed: a note may have to be allocated, and the allocator may lock.
+        thread::untracked(|| {
+            let mut mail = self.mail();
+            let held = self.still_held(lock, &mail);
+            if held {
+                self.leave(&mut mail, Note::ReleaseNewest(lock, kind));
+            }
+            held
+        })
     }
 
     /// Releases elsewhere may be on their way; once seen under `mail`, each has its
@@ -330,9 +336,10 @@ impl Block {
 
     /// How many holds of `lock` the owner shows.
     fn shown(&self, lock: Serial) -> usize {
-        // Relaxed: as in `publish`.
-        let shows = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) == lock;
-        self.published.iter().filter(shows).count()
+        // Acquire: pairs with the Release in `publish`. From the top, so that a hold on
+        // its way down is met.
+        let shows = |slot: &&AtomicU64| slot.load(Ordering::Acquire) == lock;
+        self.published.iter().rev().filter(shows).count()
     }
 }
 

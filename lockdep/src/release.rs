@@ -101,22 +101,29 @@ fn release_own(
     let Some(at) = owner.held.find(|held| held.token == token.0) else {
         // Detached; or the hold was forgotten: its lock was freed, or the block
         // has passed to another thread.
-        end_own_detached(map, block, |held| held.token == token.0);
-        return None;
+        let held = end_own_detached(map, block, |held| held.token == token.0)?;
+        return foreign_token(map, &held, site, owner);
     };
-    let fits = owner.held.get(at).lock == map.serial_now();
-    let report = (!fits).then(|| foreign_token(at, site, owner));
+    let report = foreign_token(map, &owner.held.get(at), site, owner);
     take(at, block, owner);
     report
 }
 
 #[cold]
-fn foreign_token(at: usize, site: &'static Location<'static>, owner: &Owner) -> Box<Report> {
-    let held = HeldInfo::from(&owner.held.get(at));
+fn foreign_token(
+    map: &LockMap,
+    held: &Held,
+    site: &'static Location<'static>,
+    owner: &Owner,
+) -> Option<Box<Report>> {
+    if held.lock == map.serial_now() {
+        return None;
+    }
+    let held = HeldInfo::from(held);
     let detail = format!("a hold of {held} is released through another lock");
     let mut report = Report::new(ReportKind::BadUnlock, owner, site, detail);
     report.conflict = Some(held);
-    Box::new(report)
+    Some(Box::new(report))
 }
 
 /// Takes a hold off this thread's stack.
@@ -138,19 +145,23 @@ fn release_elsewhere(map: &LockMap, token: &HeldLock, site: &'static Location<'s
         return;
     };
     let lock = map.serial_now();
-    let foreign = {
+    // Not followed: a note may have to be allocated, and the allocator may lock.
+    let foreign = thread::untracked(|| {
         let mut mail = block.mail();
-        if end_detached(map, &mut mail, |held| held.token == token.0).is_some() {
-            return;
+        if let Some(held) = end_detached(map, &mut mail, |held| held.token == token.0) {
+            return held.lock != lock;
+        }
+        if !mail.is_of_this_owner(token.0) {
+            return false;
         }
         block.leave(&mut mail, Note::Release(token.0, lock));
-        mail.is_of_this_owner(token.0) && !block.may_hold(lock)
-    };
+        !block.may_hold(lock)
+    });
     if foreign {
         let report = thread::with_tracked(|_, owner| {
             let detail = format!(
-                "a hold that another thread acquired is released through {}, which that \
-                 thread does not hold",
+                "a hold that another thread acquired is released through {}, which is not \
+                 the lock that it is a hold of",
                 map.name()
             );
             Report::new(ReportKind::BadUnlock, owner, site, detail)
@@ -161,17 +172,20 @@ fn release_elsewhere(map: &LockMap, token: &HeldLock, site: &'static Location<'s
 
 /// Ends a detached hold of this thread.
 #[cold]
-fn end_own_detached(map: &LockMap, block: &Block, is: impl Fn(&Held) -> bool) -> Option<HeldLock> {
+fn end_own_detached(map: &LockMap, block: &Block, is: impl Fn(&Held) -> bool) -> Option<Held> {
     end_detached(map, &mut block.mail(), is)
 }
 
 /// Ends a detached hold; which it was.
-fn end_detached(map: &LockMap, mail: &mut Mail, is: impl Fn(&Held) -> bool) -> Option<HeldLock> {
+fn end_detached(map: &LockMap, mail: &mut Mail, is: impl Fn(&Held) -> bool) -> Option<Held> {
     let at = mail.detached.iter().rposition(is)?;
     let held = mail.detached.swap_remove(at);
-    // Relaxed: only a count, changed under `mail`.
-    map.detached.fetch_sub(1, Ordering::Relaxed);
-    Some(HeldLock(held.token))
+    // A hold of another lock is not in this one's count.
+    if held.lock == map.serial_now() {
+        // Relaxed: only a count, changed under `mail`.
+        map.detached.fetch_sub(1, Ordering::Relaxed);
+    }
+    Some(held)
 }
 
 #[cold]
@@ -186,7 +200,8 @@ pub(crate) fn force_release(map: &LockMap, site: &'static Location<'static>) {
             take(at, block, owner);
             return Ok(HeldLock(token));
         }
-        end_own_detached(map, block, |held| held.lock == serial).ok_or_else(|| {
+        let detached = end_own_detached(map, block, |held| held.lock == serial);
+        detached.map(|held| HeldLock(held.token)).ok_or_else(|| {
             let detail = format!(
                 "{} is released, but this thread does not hold it",
                 map.name()
@@ -224,11 +239,16 @@ pub(crate) fn set_mode(map: &LockMap, token: &mut HeldLock, mode: Mode, stays: b
     let Some(block) = block::by_index(token.block()) else {
         return;
     };
-    let mut mail = block.mail();
-    match mail.detached.iter_mut().find(|held| held.token == token.0) {
-        Some(held) => held.mode = mode,
-        None => block.leave(&mut mail, Note::SetMode(token.0, mode, inner, stays)),
-    }
+    // Not followed: as in `release_elsewhere`.
+    thread::untracked(|| {
+        let mut mail = block.mail();
+        let known = mail.is_of_this_owner(token.0);
+        match mail.detached.iter_mut().find(|held| held.token == token.0) {
+            Some(held) => held.mode = mode,
+            None if !known => {}
+            None => block.leave(&mut mail, Note::SetMode(token.0, mode, inner, stays)),
+        }
+    });
 }
 
 /// Where a hold of this thread was acquired, and in which subclass.

@@ -373,3 +373,43 @@ fn a_guard_that_outlives_its_thread_is_released_without_a_report() {
         assert_eq!(inner.join().expect("no panic"), []);
     });
 }
+
+#[test]
+fn a_detached_token_of_another_lock_is_a_bad_unlock() {
+    let (held, other) = (LockMap::instance(), LockMap::instance());
+    let token = held.acquire(Exclusive, Attempt::Block);
+    other.release(other.acquire(Exclusive, Attempt::Block));
+    lockdep::detach(&held);
+    let ((), found) = lockdep::collect(|| other.release(token));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].kind(), BadUnlock);
+    // Nothing of the other lock counts as detached.
+    let ((), found) = lockdep::collect(|| lockdep::assert_held!(other));
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn a_release_of_an_ended_threads_hold_leaves_the_next_ones_alone() {
+    let lock = LockMap::instance();
+    let acquire = |lock: &LockMap| lock.acquire(Shared, Attempt::Block);
+    let left_behind = std::thread::scope(|scope| {
+        let ended = scope.spawn(|| acquire(&lock));
+        ended.join().expect("no panic")
+    });
+    // The block of the ended thread is the next one's.
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        scope.spawn(move || {
+            let token = acquire(&lock);
+            sender.send((lock, token)).expect("received below");
+            wait.recv().expect("sent below");
+        });
+        let (lock, _held) = receiver.recv().expect("sent above");
+        lock.release(left_behind);
+        let (_, found) = lockdep::collect(|| drop(lock));
+        let kinds: Vec<_> = found.iter().map(Report::kind).collect();
+        assert_eq!(kinds, [HeldLockFreed]);
+        done.send(()).expect("received above");
+    });
+}
