@@ -5,7 +5,9 @@
 //! else about a detached one, else about another thread's: the guard was sent.
 //! A lock that is held once, as a mutex is, has only one hold to choose. When
 //! several threads read, the choice may end another thread's hold than the guard
-//! began; the count of holds is right all the same.
+//! began; the count of holds is right all the same. It is not when one thread
+//! reads and another holds the same lock upgradably, because others do not see how
+//! a hold is held: then the reader's hold may stay until the lock goes.
 
 use std::panic::Location;
 use std::sync::atomic::Ordering;
