@@ -2,18 +2,20 @@
 //! process, so each case runs in a process of its own: this test binary, started
 //! again.
 
-use std::process::Command;
+#[path = "support/cases.rs"]
+mod cases;
+
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cases::Case;
 use lock_api::{RawMutex as _, RawRwLock as _, RwLockWriteGuard};
 use lockdep::{
     Attempt, Condvar, LockClassKey, LockMap, LockStatRow, Mode, Mutex, RwLock,
     RwLockUpgradableReadGuard, Times, Tracked, lock_stat,
 };
 
-const CASE: &str = "LOCKDEP_TEST_CASE";
 const MOMENT: Duration = Duration::from_millis(5);
 
 static MUTEX: LockClassKey = LockClassKey::new("mutex");
@@ -79,7 +81,7 @@ fn longest_bucket(times: &Times) -> u32 {
 }
 
 /// The cases, each in a process of its own.
-const CASES: &[(&str, fn())] = &[
+const CASES: &[Case] = &[
     ("nothing waits", || {
         let lock = mutex();
         for _ in 0..10 {
@@ -294,39 +296,17 @@ const CASES: &[(&str, fn())] = &[
 /// What the child process does; does nothing in the parent.
 #[test]
 fn child() {
-    let Ok(name) = std::env::var(CASE) else {
-        return;
-    };
-    let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap();
-    case();
-    println!("ran: {name}");
-}
-
-fn run(name: &str, lockdep: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture"])
-        .env(CASE, name)
-        .env("LOCKDEP", lockdep)
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {stdout}{stderr}");
-    assert!(stdout.contains(&format!("ran: {name}")), "{name}: {stdout}");
+    cases::run_asked_for(CASES);
 }
 
 #[test]
 fn the_counts_are_exact() {
-    for (name, _) in CASES {
-        run(name, "stat");
-    }
+    cases::run_all(CASES, "stat");
 }
 
 #[test]
 fn the_counts_are_the_same_with_events() {
-    for (name, _) in CASES {
-        run(name, "trace,stat");
-    }
+    cases::run_all(CASES, "trace,stat");
 }
 
 #[test]

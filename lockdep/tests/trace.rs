@@ -2,14 +2,17 @@
 //! variable belongs to the process, so each case runs in a process of its own:
 //! this test binary, started again.
 
+#[path = "support/cases.rs"]
+mod cases;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::process::Command;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cases::Case;
 use lock_api::{RawMutex as _, RawRwLock as _, RwLockWriteGuard};
 use lockdep::{
     Attempt, LockClassKey, LockMap, Mode, Mutex, RwLock, RwLockUpgradableReadGuard, Tracked,
@@ -17,8 +20,6 @@ use lockdep::{
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-
-const CASE: &str = "LOCKDEP_TEST_CASE";
 
 static MUTEX: LockClassKey = LockClassKey::new("mutex");
 static RWLOCK: LockClassKey = LockClassKey::new("rwlock");
@@ -145,7 +146,7 @@ impl<S: Subscriber> Layer<S> for Panicking {
 }
 
 /// The cases, each in a process of its own.
-const CASES: [(&str, fn()); 7] = [
+const CASES: [Case; 7] = [
     ("a lock that is free", || {
         let recorder = Recorder::install();
         let lock = mutex();
@@ -277,45 +278,23 @@ const CASES: [(&str, fn()); 7] = [
 /// What the child process does; does nothing in the parent.
 #[test]
 fn child() {
-    let Ok(name) = std::env::var(CASE) else {
-        return;
-    };
-    let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap();
-    case();
-    println!("ran: {name}");
-}
-
-fn run(name: &str, lockdep: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture"])
-        .env(CASE, name)
-        .env("LOCKDEP", lockdep)
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {stdout}{stderr}");
-    assert!(stdout.contains(&format!("ran: {name}")), "{name}: {stdout}");
+    cases::run_asked_for(&CASES);
 }
 
 #[test]
 fn the_events_tell_each_step() {
-    for (name, _) in CASES {
-        run(name, "trace");
-    }
+    cases::run_all(&CASES, "trace");
 }
 
 #[test]
 fn the_events_are_the_same_with_counts() {
-    for (name, _) in CASES {
-        run(name, "stat,trace");
-    }
+    cases::run_all(&CASES, "stat,trace");
 }
 
 #[test]
 fn there_are_no_events_unless_asked_for() {
     let asked = std::env::var("LOCKDEP").is_ok_and(|words| words.contains("trace"));
-    if asked || std::env::var_os(CASE).is_some() {
+    if asked || std::env::var_os(cases::CASE).is_some() {
         return;
     }
     let recorder = Recorder::default();
