@@ -155,6 +155,7 @@ mod reclaim;
 mod report;
 pub mod size_class;
 mod stats;
+pub mod testbed;
 mod zspage;
 
 pub use lock_api;
