@@ -134,11 +134,13 @@
 
 mod alloc;
 mod backend;
+mod borrows;
 mod chain;
 mod class;
 mod class_lock;
 mod compact;
 mod config;
+pub mod docs;
 mod error;
 mod free;
 mod fullness;

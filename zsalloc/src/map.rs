@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
+use crate::borrows::Borrows;
 use crate::error::HandleError;
 use crate::handle::Handle;
 use crate::pool::Pool;
@@ -25,6 +26,8 @@ pub struct Mapped<'a, L: RawRwLock, S: PageSource> {
     // Dropped last of what matters: after it the bytes may move.
     pub(crate) hold: ReadHold<L>,
     pool: &'a Pool<L, S>,
+    // The pool and the handle: 'a.
+    _borrows: Borrows<&'a Pool<L, S>>,
 }
 
 /// Write access to an object: dereferences to its bytes.
@@ -197,6 +200,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                     len: entry.len(),
                     hold,
                     pool: self,
+                    _borrows: Borrows::new(),
                 };
             }
         }

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
+use crate::borrows::Borrows;
 use crate::handle::Handle;
 use crate::map::Mapped;
 use crate::pool::Pool;
@@ -40,6 +41,7 @@ where
     hold: ReadHold<<P::Target as PoolLock>::Lock>,
     handle: H,
     pool: P,
+    _borrows: Borrows<(P, H)>,
 }
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
@@ -73,13 +75,16 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     {
         let target: &Self = &pool;
         let index = target.index_of(handle.borrow());
-        // SAFETY: the handle is live. It can end only by being moved out of `H`, and the pool only by
-        // being dropped with `P`; the map keeps both, gives out no `&mut` to either, and ends its
-        // hold before it parts with them. Moving `P` and `H` moves neither bytes nor header.
-        let map = unsafe { target.map(index) };
+        // SAFETY: the handle is live, and stays so as long as the map keeps `H`; the pool likewise with
+        // `P`. `deref` and `borrow` were called once each, so it does not matter whether they would give
+        // the same again. What they gave, they gave for any lifetime of a `&P` and `&H`: it belongs to
+        // `P` and `H`, is shared with others who cannot get at it exclusively either, or outlives
+        // the lifetimes that `P` and `H` mention, which `Borrows` makes outlive the map. The map lends
+        // neither of them out, lets nobody change them, and ends its hold before it parts with them.
+        // Moving them moves neither the bytes nor the header.
         let Mapped {
             bytes, len, hold, ..
-        } = map;
+        } = unsafe { target.map(index) };
         (target.detach)(&hold.zspage().lock);
         MappedOwned {
             bytes,
@@ -87,6 +92,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             hold,
             handle,
             pool,
+            _borrows: Borrows::new(),
         }
     }
 }
