@@ -1,6 +1,7 @@
 //! A size class: its zspages and which of their slots hold which object. Everything here is under
 //! the class lock.
 
+use std::cmp::Ordering;
 use std::ptr::NonNull;
 
 use crate::fullness::{Groups, group_of};
@@ -42,6 +43,16 @@ impl<L> Slots<L> {
 
     pub(crate) fn used(&self) -> usize {
         self.used as usize
+    }
+
+    /// The slots that an object may move or be stored to.
+    pub(crate) fn room(&self) -> usize {
+        self.slots() - self.used()
+    }
+
+    /// Compares the shares of slots in use.
+    pub(crate) fn cmp_fullness(&self, other: &Self) -> Ordering {
+        (self.used() * other.slots()).cmp(&(other.used() * self.slots()))
     }
 
     /// The slots in use, ascending, with the handles of their objects.
@@ -112,6 +123,13 @@ impl<L> Class<L> {
     pub(crate) fn with_room(&self) -> impl Iterator<Item = &Slots<L>> + '_ {
         self.groups
             .with_room()
+            .map(|place| &self.zspages[place as usize])
+    }
+
+    /// Zspages with objects and a free slot, roughly the sparsest first.
+    pub(crate) fn sparse(&self) -> impl Iterator<Item = &Slots<L>> + '_ {
+        self.groups
+            .sparse()
             .map(|place| &self.zspages[place as usize])
     }
 

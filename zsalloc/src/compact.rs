@@ -16,7 +16,7 @@ use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::chain::Run;
-use crate::class::{Class, Slots};
+use crate::class::Class;
 use crate::handle_table::Entry;
 use crate::plan::{Plan, held_back, plan, surplus};
 use crate::pool::{ClassGuard, Pool};
@@ -25,9 +25,11 @@ use crate::report::{ClassCompaction, CompactReport};
 use crate::zspage::{WriteHold, Zspage, ZspageId};
 
 /// What became of one source.
-enum Step {
+pub(crate) enum Step {
     /// Its objects moved and its pages went back.
     Emptied,
+    /// As many of its objects moved as were allowed.
+    Thinned,
     /// An object of it is mapped.
     Busy,
     /// It is gone, or another compaction is filling it.
@@ -114,8 +116,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         };
         'sources: for source in plan.sources {
             loop {
-                match self.empty_zspage(source, &mut destinations, report) {
-                    Step::Emptied | Step::Gone => break,
+                match self.empty_zspage(source, &mut destinations, usize::MAX, report) {
+                    Step::Emptied | Step::Thinned | Step::Gone => break,
                     Step::Busy => {
                         busy.insert(source);
                         break;
@@ -145,7 +147,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 
     /// Tells the lock type which locks are about to be tried.
-    fn prepare(&self, sources: &[ZspageId]) {
+    pub(crate) fn prepare(&self, sources: &[ZspageId]) {
         if let Some(prepare) = self.prepare_exclusive {
             let pin = reclaim::pin();
             let headers = sources.iter().filter_map(|&id| self.find(id, &pin));
@@ -154,12 +156,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         }
     }
 
-    /// Moves all objects of a zspage to the destinations and gives its pages back.
+    /// Moves all objects of a zspage to the destinations and gives its pages back; or `max_moves` of
+    /// them, if it has more.
     #[track_caller]
-    fn empty_zspage(
+    pub(crate) fn empty_zspage(
         &self,
         source: ZspageId,
         destinations: &mut Destinations,
+        max_moves: usize,
         report: &mut ClassCompaction,
     ) -> Step {
         let pin = reclaim::pin();
@@ -170,25 +174,33 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let Some(slots) = class.get(zspage).filter(|slots| !slots.isolated) else {
             return Step::Gone;
         };
-        let objects = slots.used();
+        let objects = slots.used().min(max_moves);
         if !destinations.have_room(self, &class, objects, &pin) {
             return Step::NoRoom;
         }
         let Some(hold) = WriteHold::try_lock(zspage) else {
             return Step::Busy;
         };
-        for slot in 0..class.get(zspage).map_or(0, Slots::slots) {
+        // From the end: what is thinned keeps its first pages, and is filled from the front again.
+        let (mut slot, mut left) = (slots.slots(), objects);
+        while left > 0 {
+            slot -= 1;
             if let Some(owner) = class.owner(zspage, slot) {
                 let to = destinations.first_with_room(self, &class, &pin);
                 self.move_object(&mut class, (zspage, slot), to, owner, &pin);
+                left -= 1;
             }
         }
-        let header = class.remove(zspage);
+        let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
+        let header = empty.then(|| class.remove(zspage));
         // Readers that wait for this zspage find their entries changed and go where they point.
         drop(hold);
         drop(class);
-        report.pages_removed += zspage.pages();
         report.objects_moved += objects;
+        let Some(header) = header else {
+            return Step::Thinned;
+        };
+        report.pages_removed += zspage.pages();
         // SAFETY: removed from its class just now, by us, empty, and the exclusive lock released.
         unsafe { self.retire_zspage(header, &pin) };
         Step::Emptied
@@ -298,10 +310,10 @@ impl<L: RawRwLock, S: PageSource> Drop for Isolated<'_, L, S> {
 }
 
 /// The zspages that objects move to, in order of preference.
-struct Destinations {
-    ids: Vec<ZspageId>,
+pub(crate) struct Destinations {
+    pub(crate) ids: Vec<ZspageId>,
     /// Those before are full or gone.
-    next: usize,
+    pub(crate) next: usize,
 }
 
 impl Destinations {
@@ -345,5 +357,5 @@ fn free_slots<'p, L: RawRwLock, S: PageSource>(
 ) -> Option<(&'p Zspage<L>, usize)> {
     let zspage = pool.find(id, pin)?;
     let slots = class.get(zspage)?;
-    Some((zspage, slots.slots() - slots.used()))
+    Some((zspage, slots.room()))
 }

@@ -66,6 +66,12 @@ impl Groups {
             .rev()
             .flat_map(|members| members.iter().rev().copied())
     }
+
+    /// The zspages that have objects and room, the sparsest group first; within a group the oldest
+    /// first.
+    pub(crate) fn sparse(&self) -> impl Iterator<Item = u32> + '_ {
+        self.members[1..FULL as usize].iter().flatten().copied()
+    }
 }
 
 #[cfg(test)]
@@ -89,9 +95,11 @@ mod tests {
         groups.insert(3, 2);
         groups.insert(10, 3);
         let place = groups.insert(10, 4);
-        assert_eq!(groups.with_room().collect::<Vec<_>>(), [4, 3, 2]);
+        groups.insert(0, 5);
+        assert_eq!(groups.with_room().collect::<Vec<_>>(), [4, 3, 2, 5]);
+        assert_eq!(groups.sparse().collect::<Vec<_>>(), [2, 3, 4]);
         assert_eq!(groups.remove(10, place), None);
-        assert_eq!(groups.with_room().collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(groups.with_room().collect::<Vec<_>>(), [3, 2, 5]);
     }
 
     #[test]

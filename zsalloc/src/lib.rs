@@ -139,6 +139,7 @@ mod chain;
 mod class;
 mod class_lock;
 mod compact;
+mod compact_step;
 mod config;
 pub mod docs;
 mod error;

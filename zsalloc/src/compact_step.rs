@@ -1,0 +1,159 @@
+//! Compaction in small pieces, for those who do a little of it now and then.
+
+use lock_api::RawRwLock;
+
+use crate::backend::PageSource;
+use crate::chain::Chain;
+use crate::class::{Class, Slots};
+use crate::compact::Destinations;
+use crate::plan::{Plan, surplus};
+use crate::pool::Pool;
+use crate::report::ClassCompaction;
+
+/// How many zspages a step looks at to find a sparse one, and how many it empties at most.
+const STEP_CANDIDATES: usize = 8;
+const STEP_SOURCES: usize = 4;
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// A small piece of compaction, for those who do some of it now and then: moves at most `max_moves`
+    /// objects of a class, from its sparsest zspages into free slots of fuller ones. Makes no
+    /// zspage, and chooses by the fullness groups, in time proportional to `max_moves`. Returns the
+    /// number of objects moved: 0 if nothing can be gained this way.
+    ///
+    /// A zspage with more objects than may move is thinned out; later steps find it even sparser.
+    /// Call with no lock of the pool held.
+    #[track_caller]
+    #[allow(dead_code, reason = "what compacts automatically uses it")]
+    pub(crate) fn compact_step(&self, class: usize, max_moves: usize) -> usize {
+        let plan = plan_step(self.table.chain(class), &self.lock_class(class), max_moves);
+        let Some(plan) = plan else { return 0 };
+        self.prepare(&plan.sources);
+        let mut destinations = Destinations {
+            ids: plan.destinations,
+            next: 0,
+        };
+        let mut report = ClassCompaction::new(self.table.chain(class).size());
+        for source in plan.sources {
+            let left = max_moves - report.objects_moved;
+            if left == 0 {
+                break;
+            }
+            self.empty_zspage(source, &mut destinations, left, &mut report);
+        }
+        self.counters.moved(report.objects_moved);
+        report.objects_moved
+    }
+}
+
+/// Chooses a few sparse zspages to empty into fuller ones, by their fullness groups: a zspage of a
+/// sparser group has fewer objects a page to be moved, whatever its length. `None` if that gains
+/// nothing.
+///
+/// Objects move to zspages that are at least as full only. So steps that thin a zspage out never
+/// undo each other: the sum of the squares of how full zspages are grows with every object moved.
+fn plan_step<L: RawRwLock>(chain: &Chain, class: &Class<L>, max_moves: usize) -> Option<Plan> {
+    if surplus(chain, class) == 0 {
+        return None;
+    }
+    let candidates = class.sparse().take(STEP_CANDIDATES);
+    let mut candidates: Vec<_> = candidates
+        .filter(|slots| !slots.isolated && !slots.zspage().lock.is_locked())
+        .collect();
+    candidates.sort_by(|one, other| one.cmp_fullness(other));
+
+    let mut free = class.slots() - class.objects();
+    let (mut sources, mut moves) = (Vec::new(), 0);
+    for source in candidates.into_iter().take(STEP_SOURCES) {
+        // The others' free slots must do for all its objects, even if some of them move later.
+        if moves >= max_moves || free < source.slots() {
+            break;
+        }
+        free -= source.slots();
+        moves += source.used();
+        sources.push(source);
+    }
+    let fullest = *sources.last()?;
+    let id = |slots: &Slots<L>| slots.zspage().id();
+    let sources: Vec<_> = sources.into_iter().map(id).collect();
+    let mut wanted = moves.min(max_moves);
+    let destinations = class.with_room().take(max_moves.max(STEP_CANDIDATES));
+    let destinations = destinations.filter(|slots| slots.cmp_fullness(fullest).is_ge());
+    let destinations = destinations.filter(|slots| !sources.contains(&id(slots)));
+    let destinations = destinations.take_while(|slots| {
+        let needed = wanted > 0;
+        wanted = wanted.saturating_sub(slots.room());
+        needed
+    });
+    Some(Plan {
+        destinations: destinations.map(id).collect(),
+        sources,
+        new: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClassPolicy, Handle};
+
+    /// Zspages of 16 slots, of which some objects stay: of the zspage `z` those whose number is
+    /// `0 mod (z % 5 + 2)`.
+    fn sparse() -> (Pool, Vec<Handle>) {
+        let policy = ClassPolicy::Zsmalloc { chain_size: 4 };
+        let pool = Pool::builder().classes(policy).build().unwrap();
+        let handles = (0..80 * 16).map(|i| pool.insert(&[i as u8; 256]).unwrap());
+        let handles: Vec<_> = handles.collect();
+        assert_eq!(pool.zspages().count(), 80);
+        let handles = handles.into_iter().enumerate();
+        let (kept, freed): (Vec<_>, Vec<_>) =
+            handles.partition(|(i, _)| i % 16 % (i / 16 % 5 + 2) == 0);
+        pool.free_many(freed.into_iter().map(|(_, handle)| handle));
+        (pool, kept.into_iter().map(|(_, handle)| handle).collect())
+    }
+
+    #[test]
+    fn steps_move_no_more_than_they_may_and_get_there() {
+        for max_moves in [1, 2, 3, 7, 40, usize::MAX] {
+            let (pool, handles) = sparse();
+            let class = pool.table.index_of(256);
+            let contents: Vec<u8> = handles.iter().map(|h| pool.read(h)[0]).collect();
+            let (mut steps, mut moves) = (0, 0);
+            loop {
+                let moved = pool.compact_step(class, max_moves);
+                assert!(moved <= max_moves);
+                if moved == 0 {
+                    break;
+                }
+                (steps, moves) = (steps + 1, moves + moved);
+                assert!(steps < 10_000, "steps undo each other");
+            }
+            // Zspages of one length need no new ones, so steps reach what compaction does.
+            assert_eq!(pool.freeable(), 0, "{max_moves}");
+            assert_eq!(pool.stats().objects_moved, moves as u64);
+            assert!(moves <= handles.len() + max_moves.min(16), "{moves} moves");
+            for (handle, byte) in handles.iter().zip(contents) {
+                assert_eq!(*pool.read(handle), [byte; 256]);
+            }
+            pool.free_many(handles);
+            assert_eq!(pool.resident_pages(), 0);
+        }
+    }
+
+    #[test]
+    fn steps_work_around_maps() {
+        let (pool, handles) = sparse();
+        let class = pool.table.index_of(256);
+        let maps: Vec<_> = handles.iter().step_by(9).map(|h| pool.read(h)).collect();
+        let mapped = pool.zspages().filter(|zspage| zspage.mapped);
+        let mapped: Vec<_> = mapped.map(|zspage| (zspage.id, zspage.used)).collect();
+        while pool.compact_step(class, 10) > 0 {}
+        // No object of theirs moved; at most others came.
+        for (id, used) in mapped {
+            let now = pool.zspages().find(|zspage| zspage.id == id).unwrap();
+            assert!(now.mapped && now.used >= used);
+        }
+        drop(maps);
+        while pool.compact_step(class, 10) > 0 {}
+        assert_eq!(pool.freeable(), 0);
+    }
+}
