@@ -3,8 +3,8 @@
 use std::ptr::NonNull;
 use std::sync::Mutex;
 
+use zsalloc::lock_api::RawRwLock;
 use zsalloc::{Handle, Heap, PageSource, Pool, SourceError};
-use zslock::RawZsLock;
 
 use super::object;
 
@@ -55,7 +55,7 @@ unsafe impl PageSource for CallingBack {
 
 /// Eighteen objects in zspages as short as the class was small: six of one page, one of five, one of
 /// nine. They need one of thirteen pages (sixteen slots) and one of two.
-pub(crate) fn outgrown<S: PageSource>(pool: &Pool<RawZsLock, S>) -> Vec<Handle> {
+pub(crate) fn outgrown<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>) -> Vec<Handle> {
     let handles = (0..18)
         .map(|i| pool.insert(&object(3328, i)).unwrap())
         .collect();
