@@ -10,11 +10,10 @@ use crate::handle::Handle;
 use crate::handle_table::Entry;
 use crate::pages::NoPages;
 use crate::pool::{ClassGuard, Pool};
+pub(crate) use crate::primitive::size::HANDLE_BATCH;
+use crate::primitive::{is_broken, shadow};
 use crate::reclaim::{self, Pin};
 use crate::zspage::{ReadHold, Zspage};
-
-/// How many handles a class fetches from the table at a time; twice as many are kept.
-pub(crate) const HANDLE_BATCH: usize = 32;
 
 /// A slot that has its handle but not its bytes yet. The hold keeps it where it is, so compaction
 /// never moves half-written bytes.
@@ -25,9 +24,14 @@ struct Reserved<L: RawRwLock> {
 }
 
 impl<L: RawRwLock> Reserved<L> {
-    fn finish(self) -> Handle {
-        drop(self.hold);
-        self.handle
+    /// Writes the bytes, and only then lets go of the slot.
+    fn fill(self, fill: impl FnOnce(NonNull<u8>)) -> Handle {
+        let Self { handle, slot, hold } = self;
+        let hold = (!is_broken("insertion not held")).then_some(hold);
+        shadow::written(slot);
+        fill(slot);
+        drop(hold);
+        handle
     }
 }
 
@@ -68,10 +72,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // SAFETY: the slot is at least `bytes.len()` long and belongs to this object alone, whose
         // handle nobody else has; the hold keeps it there. `bytes` cannot overlap it: a `&[u8]` into
         // the pool borrows another object.
-        unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), reserved.slot.as_ptr(), bytes.len());
-        }
-        Ok(reserved.finish())
+        Ok(reserved.fill(|slot| unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), slot.as_ptr(), bytes.len());
+        }))
     }
 
     /// Stores an object of `len` zero bytes, to be filled with [`write`](Self::write).
@@ -86,8 +89,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let reserved = self.reserve(len)?;
         // The slot may hold bytes of an earlier object.
         // SAFETY: as in `insert`.
-        unsafe { reserved.slot.write_bytes(0, len) };
-        Ok(reserved.finish())
+        Ok(reserved.fill(|slot| unsafe { slot.write_bytes(0, len) }))
     }
 
     /// The class of an object of `len` bytes.

@@ -20,6 +20,7 @@ use crate::class::Class;
 use crate::handle_table::Entry;
 use crate::plan::{Plan, held_back, plan, surplus};
 use crate::pool::{ClassGuard, Pool};
+use crate::primitive::{is_broken, shadow};
 use crate::reclaim::{self, Pin};
 use crate::report::{ClassCompaction, CompactReport};
 use crate::zspage::{WriteHold, Zspage, ZspageId};
@@ -218,15 +219,22 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let cell = self.handles.cell(owner, pin);
         let len = cell.load().len();
         let to = class.take_slot(destination, owner);
+        let moved = Entry::new(destination.id().index, to, len);
+        if is_broken("publish before copy") {
+            cell.publish(moved);
+        }
         // SAFETY: both slots are at least `len` long and in different zspages. The object is not
         // mapped, as its zspage is locked exclusively. The other slot was free, so no reference
         // goes there, even if its neighbours are mapped.
         unsafe {
             let (from, to) = (source.slot(slot), destination.slot(to));
+            shadow::read(from);
+            shadow::written(to);
             from.copy_to_nonoverlapping(to, len);
         }
         // After the copy: a reader that sees the entry sees the bytes.
-        cell.publish(Entry::new(destination.id().index, to, len));
+        cell.publish(moved);
+        shadow::freed(source.slot(slot));
         class.put_slot(source, slot);
     }
 

@@ -10,6 +10,7 @@ use crate::error::{AllocError, HandleError};
 use crate::handle::Handle;
 use crate::handle_table::Entry;
 use crate::pool::{ClassGuard, Pool};
+use crate::primitive::shadow;
 use crate::reclaim::{self, Pin};
 use crate::zspage::Zspage;
 
@@ -122,6 +123,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let pin = reclaim::pin();
         let index = handle.index();
         let object = self.write(handle);
+        shadow::written(object.slot());
         // SAFETY: the slot is as long as every object of its class, and the map gives us the only
         // access. `bytes` cannot overlap it: a `&[u8]` into the pool borrows another object.
         unsafe {
@@ -201,6 +203,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let zspage = self
             .header(entry.zspage(), pin)
             .expect("a zspage with an object is not retired");
+        shadow::freed(zspage.slot(entry.slot()));
         let emptied = class.put_slot(zspage, entry.slot());
         let retired = emptied.then(|| class.remove(zspage));
         class.spare_handles.push(index);

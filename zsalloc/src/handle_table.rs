@@ -1,9 +1,9 @@
 //! The handle table: from a handle's index to where its object is, in 8 bytes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::class_lock::HANDLE_TABLE;
 use crate::index_table::IndexTable;
+use crate::order;
+use crate::primitive::{AtomicU64, ordering};
 use crate::reclaim::Pin;
 
 /// Where an object is: zspage index 32 bits, slot 16 bits, length - 1 16 bits. Exact lengths cost
@@ -44,13 +44,13 @@ impl EntryCell {
     pub(crate) fn load(&self) -> Entry {
         // Acquire: pairs with the Release in `publish`. A reader that sees the new place of a moved
         // object also sees the bytes copied there and the header they are reached through.
-        Entry(self.0.load(Ordering::Acquire))
+        Entry(self.0.load(ordering(order::ENTRY_LOAD)))
     }
 
     /// Call with the locks that the invariant asks for.
     pub(crate) fn publish(&self, entry: Entry) {
         // Release: pairs with the Acquire in `load`; comes after the copy of the object's bytes.
-        self.0.store(entry.0, Ordering::Release);
+        self.0.store(entry.0, ordering(order::ENTRY_PUBLISH));
     }
 }
 

@@ -7,16 +7,17 @@
 //! The inner lock is a leaf: nothing else is locked, and nobody pins, while it is held.
 
 use std::collections::BTreeSet;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
 
 use crate::class_lock::{PoolMutex, leaf_mutex};
+use crate::order;
+use crate::primitive::size::{DIRECTORY, SEGMENT};
+use crate::primitive::{AtomicPtr, ordering, shadow};
 use crate::reclaim::Pin;
 use zslock::lockdep::LockClassKey;
 
-/// Cells per segment: one page of 8-byte cells, so that a segment is a whole page to malloc too.
-const SEGMENT: usize = 512;
-const BITMAP_WORDS: usize = SEGMENT / 64;
+const BITMAP_WORDS: usize = SEGMENT.div_ceil(64);
 /// One segment less than 2^32 indices need, so that index `u32::MAX` is never given out and can
 /// mean "none".
 const MAX_SEGMENTS: usize = (1 << 32) / SEGMENT - 1;
@@ -79,8 +80,10 @@ impl SegmentUse {
 impl<T: Default> IndexTable<T> {
     /// `key` names the class of the inner lock.
     pub(crate) fn new(key: &'static LockClassKey) -> Self {
+        let directory = Box::leak(Directory::with_capacity(DIRECTORY));
+        shadow::written(NonNull::from(&mut *directory));
         Self {
-            directory: AtomicPtr::new(Box::into_raw(Directory::with_capacity(4))),
+            directory: AtomicPtr::new(directory),
             inner: leaf_mutex(key, Inner::default()),
         }
     }
@@ -90,15 +93,19 @@ impl<T: Default> IndexTable<T> {
     pub(crate) fn get<'p>(&self, index: u32, _pin: &'p Pin) -> Option<&'p T> {
         let (segment, cell) = (index as usize / SEGMENT, index as usize % SEGMENT);
         // Acquire: pairs with the Release in `grow`; the directory's contents are visible.
-        let directory = self.directory.load(Ordering::Acquire);
+        let directory = self.directory.load(ordering(order::DIRECTORY_LOAD));
+        let directory = NonNull::new(directory).expect("a table has a directory");
+        shadow::read(directory);
         // SAFETY: a directory is retired through the epoch after it was replaced, and this thread
         // was pinned before it loaded the pointer and stays so for 'p.
-        let directory = unsafe { &*directory };
+        let directory = unsafe { directory.as_ref() };
         // Acquire: pairs with the Release in `add_segment`; the cells are initialised.
-        let segment = directory.segments.get(segment)?.load(Ordering::Acquire);
+        let segment = directory.segments.get(segment)?;
+        let segment = NonNull::new(segment.load(ordering(order::SEGMENT_LOAD)))?;
+        shadow::read(segment);
         // SAFETY: like the directory: non-null pointers are to live segments, which are retired
         // through the epoch after the pointer was taken out.
-        let segment = unsafe { segment.as_ref() }?;
+        let segment = unsafe { segment.as_ref() };
         Some(&segment.cells[cell])
     }
 
@@ -171,15 +178,16 @@ impl<T: Default> IndexTable<T> {
         if place as usize == self.capacity() {
             self.grow(pin);
         }
-        let segment = Box::into_raw(Box::new(Segment {
+        let segment = Box::leak(Box::new(Segment {
             cells: std::array::from_fn(|_| T::default()),
         }));
+        shadow::written(NonNull::from(&mut *segment));
         // Relaxed: the directory changes only under `inner`, which the caller holds.
         let directory = self.directory.load(Ordering::Relaxed);
         // SAFETY: live, and it cannot be replaced while `inner` is held.
         let directory = unsafe { &*directory };
         // Release: pairs with the Acquire in `get`.
-        directory.segments[place as usize].store(segment, Ordering::Release);
+        directory.segments[place as usize].store(segment, ordering(order::SEGMENT_PUBLISH));
         inner.with_room.insert(place);
         true
     }
@@ -208,13 +216,15 @@ impl<T: Default> IndexTable<T> {
         let old = self.directory.load(Ordering::Relaxed);
         // SAFETY: live until it is retired below.
         let segments = unsafe { &(*old).segments };
-        let new = Directory::with_capacity(segments.len() * 2);
+        let new = Box::leak(Directory::with_capacity(segments.len() * 2));
         for (new, old) in new.segments.iter().zip(segments) {
             // Relaxed: places change only under `inner`; the store of the directory publishes.
             new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         // Release: pairs with the Acquire in `get`.
-        self.directory.store(Box::into_raw(new), Ordering::Release);
+        shadow::written(NonNull::from(&mut *new));
+        self.directory
+            .store(new, ordering(order::DIRECTORY_PUBLISH));
         // SAFETY: from `Box::into_raw`, and just replaced, so no new reader can load it.
         let old = unsafe { Box::from_raw(old) };
         // SAFETY: a directory holds pointers that nothing follows on drop: freeing it is freeing
@@ -234,11 +244,13 @@ impl<T> Directory<T> {
 impl<T> Drop for IndexTable<T> {
     fn drop(&mut self) {
         // SAFETY: exclusive access; the pointer came from `Box::into_raw` and was not retired.
-        let directory = unsafe { Box::from_raw(*self.directory.get_mut()) };
-        for mut segment in directory.segments {
-            if !segment.get_mut().is_null() {
+        // Relaxed, here and below: nobody else is left.
+        let directory = unsafe { Box::from_raw(self.directory.load(Ordering::Relaxed)) };
+        for segment in directory.segments {
+            let segment = segment.load(Ordering::Relaxed);
+            if !segment.is_null() {
                 // SAFETY: as above; retired segments were taken out of the directory.
-                drop(unsafe { Box::from_raw(*segment.get_mut()) });
+                drop(unsafe { Box::from_raw(segment) });
             }
         }
     }
@@ -248,8 +260,8 @@ impl<T> Drop for IndexTable<T> {
 mod tests {
     use super::*;
     use crate::class_lock;
+    use crate::primitive::AtomicU64;
     use crate::reclaim::pin;
-    use std::sync::atomic::AtomicU64;
 
     #[test]
     fn indices_are_unique_and_low_ones_return_first() {

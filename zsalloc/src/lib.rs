@@ -151,9 +151,11 @@ mod index_table;
 mod map;
 mod map_owned;
 mod migrate;
+mod order;
 mod pages;
 mod plan;
 mod pool;
+mod primitive;
 mod reclaim;
 mod report;
 pub mod size_class;
@@ -162,6 +164,11 @@ pub mod testbed;
 mod zspage;
 
 pub use lock_api;
+
+/// For the models: see `primitive`.
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+#[doc(hidden)]
+pub use crate::primitive::execution;
 
 pub use crate::backend::{Failing, Heap, Mmap, PageSource, SOURCE_PAGE, SourceError};
 pub use crate::config::{ClassPolicy, PoolBuilder};

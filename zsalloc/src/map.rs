@@ -11,6 +11,7 @@ use crate::borrows::Borrows;
 use crate::error::HandleError;
 use crate::handle::Handle;
 use crate::pool::Pool;
+use crate::primitive::{self, is_broken, shadow};
 use crate::reclaim;
 use crate::zspage::ReadHold;
 
@@ -54,6 +55,7 @@ impl<L: RawRwLock, S: PageSource> Deref for Mapped<'_, L, S> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
+        shadow::read(self.bytes);
         // SAFETY: `len` initialised bytes of the object's slot. They stay there while the zspage is
         // held, and nobody writes them while the handle is borrowed shared (or, within `MappedMut`,
         // exclusively by us).
@@ -78,6 +80,7 @@ impl<L: RawRwLock, S: PageSource> Deref for MappedMut<'_, L, S> {
 
 impl<L: RawRwLock, S: PageSource> DerefMut for MappedMut<'_, L, S> {
     fn deref_mut(&mut self) -> &mut [u8] {
+        shadow::written(self.0.bytes);
         // SAFETY: as in `Mapped::deref`; the handle is borrowed exclusively for as long as this map
         // lives, so no other reference to these bytes exists. The slice ends with the object:
         // neighbours in the zspage are never part of it.
@@ -181,7 +184,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             let entry = cell.load();
             let Some(zspage) = self.header(entry.zspage(), &pin) else {
                 // Retired since the entry was loaded: the object is elsewhere, and the entry says so.
-                std::hint::spin_loop();
+                primitive::spin_loop();
                 continue;
             };
             if zspage.lock.is_locked_exclusive() {
@@ -194,7 +197,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             // The entry may have changed before we got the lock. From now on it cannot: that takes
             // the exclusive lock of the zspage it names. An entry that changed and changed back is
             // fine too, as the index of a zspage is not reused while we are pinned.
-            if cell.load() == entry {
+            if cell.load() == entry || is_broken("re-check omitted") {
                 return Mapped {
                     bytes: zspage.slot(entry.slot()),
                     len: entry.len(),

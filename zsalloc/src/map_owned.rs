@@ -12,6 +12,7 @@ use crate::borrows::Borrows;
 use crate::handle::Handle;
 use crate::map::Mapped;
 use crate::pool::Pool;
+use crate::primitive::shadow;
 use crate::zspage::ReadHold;
 
 mod sealed {
@@ -133,6 +134,7 @@ impl<P: Deref<Target: PoolLock>, H> Deref for MappedOwned<P, H> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
+        shadow::read(self.bytes);
         // SAFETY: `len` initialised bytes of the object's slot. They stay there while the zspage is
         // held, and nobody writes them, as that takes the handle exclusively.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }

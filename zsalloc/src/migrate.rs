@@ -1,11 +1,14 @@
 //! Moving a zspage to other pages.
 
+use std::ptr::NonNull;
+
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::class::Slots;
 use crate::error::MigrateError;
 use crate::pool::Pool;
+use crate::primitive::shadow;
 use crate::reclaim::{self, Pin};
 use crate::zspage::{WriteHold, Zspage, ZspageId};
 
@@ -72,7 +75,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 Some(hold) => {
                     let old = zspage.base();
                     // SAFETY: `new` is as long as the zspage and nobody else's.
-                    unsafe { copy_objects(slots, new.as_ptr()) };
+                    unsafe { copy_objects(slots, new) };
                     zspage.set_base(new);
                     // Release: the unlock. A reader that locks the zspage from now on finds the new
                     // base and the bytes copied there.
@@ -106,7 +109,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 /// # Safety
 ///
 /// `new` is the start of memory as long as the zspage that nobody else accesses.
-unsafe fn copy_objects<L>(slots: &Slots<L>, new: *mut u8) {
+unsafe fn copy_objects<L>(slots: &Slots<L>, new: NonNull<u8>) {
     let zspage = slots.zspage();
     let size = zspage.slot_size();
     for (slot, _) in slots.objects() {
@@ -114,8 +117,10 @@ unsafe fn copy_objects<L>(slots: &Slots<L>, new: *mut u8) {
         // mapped (exclusive lock), so nobody writes it. The whole slot is initialised: sources give
         // zeroed pages.
         unsafe {
-            let old = zspage.slot(slot).as_ptr();
-            old.copy_to_nonoverlapping(new.add(slot * size), size);
+            let (old, new) = (zspage.slot(slot), new.add(slot * size));
+            shadow::read(old);
+            shadow::written(new);
+            old.copy_to_nonoverlapping(new, size);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::backend::{PageSource, SOURCE_PAGE};
 use crate::class_lock::{self, PoolMutex, leaf_mutex};
+use crate::primitive::shadow;
 
 /// Why there are no pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,12 @@ impl<S: PageSource> Pages<S> {
 
     /// A run of `pages` pages with any contents.
     pub(crate) fn take(&self, pages: usize) -> Result<NonNull<u8>, NoPages> {
+        let run = self.take_any(pages)?;
+        shadow::taken(run, pages * self.page_size);
+        Ok(run)
+    }
+
+    fn take_any(&self, pages: usize) -> Result<NonNull<u8>, NoPages> {
         if let Some(run) = self.take_retained(pages) {
             return Ok(run);
         }
@@ -124,6 +131,7 @@ impl<S: PageSource> Pages<S> {
     ///
     /// `run` came from `take(pages)` of this pool and is not used any more.
     pub(crate) unsafe fn give(&self, run: NonNull<u8>, pages: usize) {
+        shadow::given_back(run, pages * self.page_size);
         if pages <= self.retain {
             self.retained.lock().put(run, pages);
             self.trim(self.retain);

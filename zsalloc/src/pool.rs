@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lock_api::RawRwLock;
 use zslock::RawZsLock;
@@ -17,8 +17,10 @@ use crate::error::{BuildError, HandleError};
 use crate::handle::Handle;
 use crate::handle_table::HandleTable;
 use crate::index_table::IndexTable;
+use crate::order;
 use crate::pages::{NoPages, Pages};
-use crate::reclaim::Pin;
+use crate::primitive::{AtomicPtr, is_broken, ordering, shadow};
+use crate::reclaim::{self, Pin};
 use crate::stats::Counters;
 use crate::zspage::{Zspage, ZspageId};
 
@@ -196,10 +198,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     pub(crate) fn header<'p>(&self, index: u32, pin: &'p Pin) -> Option<&'p Zspage<L>> {
         // Acquire: pairs with the Release in `new_zspage` (the header is initialised), and with that
         // in `retire_zspage` (whoever finds nothing also finds the entry changed).
-        let header = self.zspages.get(index, pin)?.load(Ordering::Acquire);
+        let header = self.zspages.get(index, pin)?;
+        let header = NonNull::new(header.load(ordering(order::HEADER_LOAD)))?;
+        shadow::read(header);
         // SAFETY: a cell is nulled before the freeing of its header is deferred, so what this
         // thread, pinned for 'p, still finds in it is freed only after this thread has unpinned.
-        unsafe { header.as_ref() }
+        Some(unsafe { header.as_ref() })
     }
 
     /// Makes a zspage that is in no class yet.
@@ -225,9 +229,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let size = self.table.chain(class).size();
         let zspage = Zspage::new(lock, id, class, size, run.pages, base);
         let header = NonNull::from(Box::leak(Box::new(zspage)));
+        shadow::written(header);
         let cell = self.zspages.get(index, pin).expect("the index is live");
         // Release: pairs with the Acquire in `header`.
-        cell.store(header.as_ptr(), Ordering::Release);
+        cell.store(header.as_ptr(), ordering(order::HEADER_PUBLISH));
         Ok(header)
     }
 
@@ -246,24 +251,34 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // only those who were pinned by then.
         let cell = self.zspages.get(index, pin).expect("the index is live");
         // Release: pairs with the Acquire in `header`; the objects' entries were changed before.
-        cell.store(std::ptr::null_mut(), Ordering::Release);
+        if !is_broken("header cleared late") {
+            cell.store(std::ptr::null_mut(), ordering(order::HEADER_CLEAR));
+        }
         // A reader that is still about to lock this zspage will find its entry changed and will not
         // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
         // is fine: nobody can migrate what is in no class.
         // SAFETY: `take` gave this run to the zspage, and no object is left in it.
         unsafe { self.pages.give(zspage.base(), zspage.pages()) };
+        if is_broken("index free at once") {
+            self.zspages.release([index], pin);
+        }
         let table = Arc::clone(&self.zspages);
         let free = move || {
             // SAFETY: from `Box::leak` in `new_zspage`; every thread that could have found it has
             // unpinned since its cell was nulled.
-            drop(unsafe { Box::from_raw(header.as_ptr()) });
+            unsafe { reclaim::free(header) };
             // Only now may the index name another zspage: an entry that a reader compares with an
             // earlier value of itself must not mean something else.
-            table.release([index], &crate::reclaim::pin());
+            if !is_broken("index free at once") {
+                table.release([index], &reclaim::pin());
+            }
         };
         // SAFETY: the header is ours, `L: Send + 'static` (invariant of `Pool`), and the table is
         // kept alive by the `Arc`.
         unsafe { pin.defer(free) };
+        if is_broken("header cleared late") {
+            cell.store(std::ptr::null_mut(), ordering(order::HEADER_CLEAR));
+        }
     }
 }
 

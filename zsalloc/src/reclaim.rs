@@ -9,15 +9,38 @@
 //! and of any other user of the default collector in the process. They may take locks. So no lock
 //! of the pool is held when it pins; functions that retire under a lock take the caller's [`Pin`].
 
-use crossbeam_epoch::Guard;
+use std::ptr::NonNull;
+
+use crate::primitive::is_broken;
+
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+pub(crate) mod twin;
+#[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
+use crossbeam_epoch as epoch;
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+use twin as epoch;
 
 /// Proof that this thread is pinned: nothing retired from now on is freed before it is dropped.
-pub(crate) struct Pin(Guard);
+pub(crate) struct Pin(epoch::Guard);
 
 /// Pins the current thread. Must not be called with a lock of a pool held.
 #[inline]
 pub(crate) fn pin() -> Pin {
-    Pin(crossbeam_epoch::pin())
+    Pin(epoch::pin())
+}
+
+/// Frees what was retired: the end of a deferred function. (The twins keep the memory, and fail on
+/// whoever still reaches for it.)
+///
+/// # Safety
+///
+/// `retired` came from a `Box`, and nobody else uses it.
+pub(crate) unsafe fn free<T>(retired: NonNull<T>) {
+    #[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
+    // SAFETY: the caller's promise.
+    drop(unsafe { Box::from_raw(retired.as_ptr()) });
+    #[cfg(any(zslock_loom, zsalloc_shuttle))]
+    twin::bury(retired);
 }
 
 impl Pin {
@@ -28,6 +51,9 @@ impl Pin {
     /// `f` may be sent to another thread and run there at any later time: what it captures is
     /// `Send`, and borrows nothing that can end before.
     pub(crate) unsafe fn defer(&self, f: impl FnOnce()) {
+        if is_broken("retired without waiting") {
+            return f();
+        }
         // SAFETY: the caller's promise is the one that `defer_unchecked` asks for.
         unsafe { self.0.defer_unchecked(f) }
     }
@@ -39,7 +65,9 @@ impl Pin {
     /// `T` is `Send` and `'static`, though the compiler may not know, and no new reference to
     /// `value` can be obtained.
     pub(crate) unsafe fn retire<T>(&self, value: Box<T>) {
-        // SAFETY: the only capture is `value`, which the caller says is `Send + 'static`.
-        unsafe { self.defer(move || drop(value)) }
+        let value = NonNull::from(Box::leak(value));
+        // SAFETY: the only capture is `value`, which the caller says is `Send + 'static`, and which
+        // nobody else reaches by then.
+        unsafe { self.defer(move || free(value)) }
     }
 }

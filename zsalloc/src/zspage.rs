@@ -4,9 +4,11 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lock_api::RawRwLock;
+
+use crate::primitive::{AtomicPtr, is_broken, shadow};
 
 /// Names a zspage, for [`Pool::migrate`](crate::Pool::migrate). Not reused within 2^32 zspages of
 /// a pool; an id of a zspage that no longer exists is recognised.
@@ -139,6 +141,7 @@ impl<L: RawRwLock> ReadHold<L> {
     #[track_caller]
     #[inline]
     pub(crate) unsafe fn lock(zspage: NonNull<Zspage<L>>) -> Self {
+        shadow::read(zspage);
         // SAFETY: the caller keeps the header alive.
         let guard = unsafe { zspage.as_ref() }.lock.lock_shared();
         Self {
@@ -163,6 +166,7 @@ impl<L: RawRwLock> ReadHold<L> {
     }
 
     pub(crate) fn zspage(&self) -> &Zspage<L> {
+        shadow::read(self.zspage);
         // SAFETY: whoever made the hold promised that the header outlives it.
         unsafe { self.zspage.as_ref() }
     }
@@ -173,12 +177,14 @@ impl<L: RawRwLock> Drop for ReadHold<L> {
     fn drop(&mut self) {
         // The lock may touch its word after the operation that releases it (to wake waiters). By
         // then a compactor may have moved the last object away and retired the header.
-        let _pin = crate::reclaim::pin();
+        let _pin = (!is_broken("unmapping not pinned")).then(crate::reclaim::pin);
         // SAFETY: taken once, here.
         let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
         // SAFETY: the guard is from this lock; the header is alive now by the promise of whoever
         // made the hold, and the pin keeps it so until the lock is done with it.
         unsafe { self.zspage.as_ref().lock.unlock_shared(guard) };
+        // As if the lock touched its word last of all: some do.
+        shadow::read(self.zspage);
     }
 }
 
@@ -192,25 +198,34 @@ unsafe impl<L: RawRwLock + Sync> Sync for ReadHold<L> where L::SharedGuard: Sync
 /// the class locked.
 pub(crate) struct WriteHold<'z, L: RawRwLock> {
     zspage: &'z Zspage<L>,
-    guard: ManuallyDrop<L::ExclusiveGuard>,
+    /// `None` once released.
+    guard: Option<L::ExclusiveGuard>,
 }
 
 impl<'z, L: RawRwLock> WriteHold<'z, L> {
     pub(crate) fn try_lock(zspage: &'z Zspage<L>) -> Option<Self> {
         let guard = zspage.lock.try_lock_exclusive()?;
-        Some(Self {
+        let mut hold = Self {
             zspage,
-            guard: ManuallyDrop::new(guard),
-        })
+            guard: Some(guard),
+        };
+        if is_broken("exclusive hold ends at once") {
+            hold.release();
+        }
+        Some(hold)
+    }
+
+    fn release(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            // SAFETY: the guard is from this lock, which the reference keeps alive.
+            unsafe { self.zspage.lock.unlock_exclusive(guard) };
+        }
     }
 }
 
 impl<L: RawRwLock> Drop for WriteHold<'_, L> {
     fn drop(&mut self) {
-        // SAFETY: taken once, here.
-        let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
-        // SAFETY: the guard is from this lock, which the reference keeps alive.
-        unsafe { self.zspage.lock.unlock_exclusive(guard) };
+        self.release();
     }
 }
 
