@@ -76,6 +76,13 @@ refused 'cannot read /proc/self/mem'
 : >"$scratch/empty"
 example migration -- --input "$scratch/empty"
 refused 'the input holds no bytes'
+# The picture's file is made before any work is done, and goes again when the run fails.
+example migration -- --input "$scratch/empty" --svg "$svg"
+refused 'the input holds no bytes'
+[ ! -e "$svg" ] || fail "a run that failed left an empty picture"
+echo before >"$svg"
+example migration -- --input "$scratch/empty" --svg "$svg"
+[ "$(cat "$svg")" = before ] || fail "a run that failed touched a picture that was there before"
 example migration -- --svg "$scratch/nowhere/timeline.svg"
 refused "cannot write the picture to $scratch/nowhere/timeline.svg"
 example migration -- --threads 0
@@ -92,3 +99,13 @@ ends_with '^verdict: without RELEASE, without ACQUIRE or without a writer.s stat
 example abba --features debug-lockdep --
 ends_with '^verdict: the inversion of A and B was reported, and the program went on$'
 grep -q 'circular lock dependency' "$out" || fail "no report was printed"
+
+example plug_in --
+ends_with '^verdict: three locks and a page source of our own: every byte intact, every page back$'
+for lock in zslock parking_lot SpinLock; do
+  grep -qE "^$lock +[48] +20000 +[1-9][0-9]* +[1-9][0-9]* +[1-9][0-9]*$" "$out" || fail "no row for $lock"
+done
+
+example user_count --
+ends_with '^verdict: the count lost a write to a migration that had already looked; the lock lost none$'
+grep -q 'writes and [0-9]* migrations: none lost' "$out" || fail "the lock's run is missing"
