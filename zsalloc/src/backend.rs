@@ -30,8 +30,8 @@ impl std::error::Error for SourceError {}
 
 /// Hands out runs of pages of [`SOURCE_PAGE`] bytes.
 ///
-/// All methods may be called by many threads at once, while no class or zspage lock of the pool is
-/// held.
+/// All methods may be called by many threads at once, while no class lock of the pool is held and no
+/// zspage lock, except that `discard` is called with the zspage held for reading.
 ///
 /// # Safety
 ///

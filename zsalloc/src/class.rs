@@ -2,6 +2,7 @@
 //! the class lock.
 
 use std::cmp::Ordering;
+use std::ops::BitOr;
 use std::ptr::NonNull;
 
 use crate::fullness::{Groups, group_of};
@@ -16,15 +17,21 @@ pub(crate) struct Slots<L> {
     /// For each slot the index of the handle of its object, or `FREE`: how compaction finds the
     /// entry of an object that it moves.
     owners: Box<[u32]>,
-    used: u32,
+    used: u16,
     /// No slot below is free. Slots are used in ascending order, so the pages at the end of a
     /// zspage that was never full were never touched and take no memory.
-    first_free: u32,
-    group: u8,
+    first_free: u16,
     /// The place in the fullness group.
     rank: u32,
-    /// Compaction is filling this zspage and will retire it, should it become empty meanwhile.
+    group: u8,
+    /// Compaction has this zspage and will retire it, should it become empty meanwhile.
     pub(crate) isolated: bool,
+    /// No free slot may be taken: pages of it are being discarded. Isolated, too.
+    closed: bool,
+    /// Bit n: an object was stored in page n since the page came or was discarded.
+    touched: u16,
+    /// Bit n: page n was discarded and not touched since.
+    discarded: u16,
 }
 
 impl<L> Slots<L> {
@@ -47,7 +54,31 @@ impl<L> Slots<L> {
 
     /// The slots that an object may move or be stored to.
     pub(crate) fn room(&self) -> usize {
-        self.slots() - self.used()
+        if self.closed {
+            0
+        } else {
+            self.slots() - self.used()
+        }
+    }
+
+    fn group_now(&self) -> u8 {
+        let taken = self.slots() - self.room();
+        group_of(taken, self.slots())
+    }
+
+    /// Whether it has enough free slots for an idle page, and any that may hold memory.
+    pub(crate) fn may_be_idle(&self, page_size: usize) -> bool {
+        let free = self.slots() - self.used();
+        self.touched != 0 && free * self.zspage().slot_size() >= page_size
+    }
+
+    /// The pages that may hold memory though no object has a byte in them, as bits.
+    pub(crate) fn idle_pages(&self, page_size: usize) -> u16 {
+        let size = self.zspage().slot_size();
+        let used = self
+            .objects()
+            .map(|(slot, _)| slot_pages(slot, size, page_size));
+        self.touched & !used.fold(0, BitOr::bitor)
     }
 
     /// Compares the shares of slots in use.
@@ -62,14 +93,24 @@ impl<L> Slots<L> {
     }
 }
 
+/// The pages that a slot has bytes in, as bits.
+fn slot_pages(slot: usize, size: usize, page_size: usize) -> u16 {
+    let first = slot * size / page_size;
+    let last = (slot * size + size - 1) / page_size;
+    // A zspage has at most 16 pages.
+    ((2u32 << last) - (1 << first)) as u16
+}
+
 /// The part of a size class that changes.
 pub(crate) struct Class<L> {
+    page_size: usize,
     /// In no order; a zspage knows its place.
     zspages: Vec<Slots<L>>,
     groups: Groups,
     objects: usize,
     pages: usize,
     slots: usize,
+    discarded_pages: usize,
     /// Handles that are free, kept for the next insertions so that they need not lock the table.
     pub(crate) spare_handles: Vec<u32>,
 }
@@ -79,13 +120,15 @@ pub(crate) struct Class<L> {
 unsafe impl<L: Send + Sync> Send for Class<L> {}
 
 impl<L> Class<L> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(page_size: usize) -> Self {
         Self {
+            page_size,
             zspages: Vec::new(),
             groups: Groups::default(),
             objects: 0,
             pages: 0,
             slots: 0,
+            discarded_pages: 0,
             spare_handles: Vec::new(),
         }
     }
@@ -115,8 +158,34 @@ impl<L> Class<L> {
         }
     }
 
-    pub(crate) fn set_isolated(&mut self, zspage: &Zspage<L>, isolated: bool) {
-        self.zspages[zspage.place() as usize].isolated = isolated;
+    pub(crate) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// Pages that were discarded and not touched since.
+    pub(crate) fn discarded_pages(&self) -> usize {
+        self.discarded_pages
+    }
+
+    /// Isolates a zspage and lets nobody take a free slot of it, so that `pages`, which are idle, can
+    /// be discarded without the class lock.
+    pub(crate) fn close(&mut self, zspage: &Zspage<L>, pages: u16) {
+        let place = zspage.place();
+        let slots = &mut self.zspages[place as usize];
+        debug_assert!(!slots.isolated && pages & !slots.touched == 0);
+        (slots.isolated, slots.closed) = (true, true);
+        slots.touched &= !pages;
+        slots.discarded |= pages;
+        self.discarded_pages += pages.count_ones() as usize;
+        self.regroup(place);
+    }
+
+    /// Makes an isolated zspage an ordinary one. If it is empty, the caller has to remove it.
+    pub(crate) fn end_isolation(&mut self, zspage: &Zspage<L>) {
+        let place = zspage.place();
+        let slots = &mut self.zspages[place as usize];
+        (slots.isolated, slots.closed) = (false, false);
+        self.regroup(place);
     }
 
     /// Zspages with a free slot, the fullest first.
@@ -156,9 +225,12 @@ impl<L> Class<L> {
             owners: vec![FREE; slots].into(),
             used: 0,
             first_free: 0,
-            group,
             rank: self.groups.insert(group, place),
+            group,
             isolated,
+            closed: false,
+            touched: 0,
+            discarded: 0,
         };
         slots.zspage().set_place(place);
         self.pages += slots.zspage().pages();
@@ -179,6 +251,7 @@ impl<L> Class<L> {
         }
         self.pages -= zspage.pages();
         self.slots -= removed.slots();
+        self.discarded_pages -= removed.discarded.count_ones() as usize;
         let capacity = self.zspages.capacity();
         if capacity > 16 && self.zspages.len() < capacity / 4 {
             self.zspages.shrink_to(self.zspages.len() * 2);
@@ -186,16 +259,25 @@ impl<L> Class<L> {
         removed.zspage
     }
 
-    /// Gives the lowest free slot of a zspage to the object of handle `owner`; there is one.
+    /// Gives the lowest free slot of a zspage to the object of handle `owner`; there is one, as
+    /// `room` says.
     pub(crate) fn take_slot(&mut self, zspage: &Zspage<L>, owner: u32) -> usize {
         let place = zspage.place();
         let slots = &mut self.zspages[place as usize];
+        debug_assert!(!slots.closed, "its pages are being discarded");
         let first = slots.first_free as usize;
         let free = slots.owners[first..].iter().position(|&o| o == FREE);
         let slot = first + free.expect("the zspage has room");
         slots.owners[slot] = owner;
-        slots.first_free = slot as u32 + 1;
+        slots.first_free = slot as u16 + 1;
         slots.used += 1;
+        let pages = slot_pages(slot, zspage.slot_size(), self.page_size);
+        let back = slots.discarded & pages;
+        if back != 0 {
+            slots.discarded -= back;
+            self.discarded_pages -= back.count_ones() as usize;
+        }
+        slots.touched |= pages;
         self.objects += 1;
         self.regroup(place);
         slot
@@ -207,7 +289,7 @@ impl<L> Class<L> {
         let slots = &mut self.zspages[place as usize];
         debug_assert_ne!(slots.owners[slot], FREE, "double free");
         slots.owners[slot] = FREE;
-        slots.first_free = slots.first_free.min(slot as u32);
+        slots.first_free = slots.first_free.min(slot as u16);
         slots.used -= 1;
         let empty = slots.used == 0 && !slots.isolated;
         self.objects -= 1;
@@ -218,7 +300,7 @@ impl<L> Class<L> {
     /// Moves a zspage to the fullness group that it belongs to now.
     fn regroup(&mut self, place: u32) {
         let slots = &self.zspages[place as usize];
-        let group = group_of(slots.used(), slots.slots());
+        let group = slots.group_now();
         if group != slots.group {
             self.leave_group(place);
             let rank = self.groups.insert(group, place);

@@ -9,35 +9,25 @@
 //! Unlike zsmalloc, which gives up a class at the first source that is read-locked, a busy zspage is
 //! no source but the first choice as a *destination*: its pages cannot be gained now anyway, and
 //! filling its free slots disturbs nobody.
+//!
+//! With a budget, a class first fills the free slots that it has, from the sparsest zspages: each
+//! page so gained costs the fewest moves, needs no plan of the whole class, and takes no pages in
+//! between. Only when that gains no more, the class is planned as a whole.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
-use crate::chain::Run;
-use crate::class::Class;
-use crate::handle_table::Entry;
-use crate::plan::{Plan, held_back, plan, surplus};
-use crate::pool::{ClassGuard, Pool};
-use crate::primitive::{is_broken, shadow};
-use crate::reclaim::{self, Pin};
+use crate::budget::{Allowance, Budget};
+use crate::compact_step::plan_step;
+use crate::hold_time::HoldTimes;
+use crate::plan::{Left, Plan, explain, plan, surplus};
+use crate::pool::Pool;
+use crate::relocate::{Destinations, Isolated, Step};
 use crate::report::{ClassCompaction, CompactReport};
-use crate::zspage::{WriteHold, Zspage, ZspageId};
-
-/// What became of one source.
-pub(crate) enum Step {
-    /// Its objects moved and its pages went back.
-    Emptied,
-    /// As many of its objects moved as were allowed.
-    Thinned,
-    /// An object of it is mapped.
-    Busy,
-    /// It is gone, or another compaction is filling it.
-    Gone,
-    /// The destinations have too few free slots.
-    NoRoom,
-}
+use crate::zspage::ZspageId;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Moves objects together and returns the pages gained: [`freeable`](Self::freeable) of them if
@@ -45,8 +35,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// [`retain_pages`](crate::PoolBuilder::retain_pages) as many of them stay resident, until
     /// [`trim`](Self::trim).
     ///
-    /// Never waits for a map. Zspages with mapped objects stay; the report says how many. The mutex
-    /// of a class is held for the time of emptying one zspage at a time.
+    /// Never waits for a map. Zspages with mapped objects stay; the report says how many. Of those
+    /// that stay, the pages in which no object has a byte give their memory back, too
+    /// ([`pages_discarded`](CompactReport::pages_discarded)). The mutex of a class is held for the
+    /// time of emptying one zspage at a time.
     ///
     /// ```
     /// let pool = zsalloc::Pool::new();
@@ -61,213 +53,65 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// # Ok::<(), zsalloc::AllocError>(())
     /// ```
     ///
-    /// When the page source fails half-way, compaction of that class ends; every object stays
-    /// readable.
+    /// When the page source fails half-way, the class gains what it can without new zspages; every
+    /// object stays readable.
     #[track_caller]
     pub fn compact(&self) -> CompactReport {
-        CompactReport::of((0..self.class_count()).map(|class| self.compact_class(class)))
+        let mut compaction = Compaction::of(self, Allowance::unlimited());
+        let classes: Vec<_> = (0..self.class_count())
+            .map(|class| compaction.compact_class(class))
+            .collect();
+        CompactReport::of(classes, &compaction.times)
     }
 
+    /// Like [`compact`](Self::compact), but ends when the budget is spent. The next call goes on with
+    /// the next size class, so every class gets its turn, and calls in a loop reach what one `compact`
+    /// reaches.
+    ///
+    /// Pages that cost few moves come first: within a class the sparsest zspages move into free slots
+    /// of fuller ones. The pages that a denser zspage takes are earned back before the call ends, as
+    /// far as maps, other threads and the page source allow; so a call never ends by its budget with
+    /// more pages than it began with.
+    ///
+    /// ```
+    /// use zsalloc::{Budget, Pool};
+    ///
+    /// let pool = Pool::new();
+    /// let mut handles: Vec<_> = (0..1000).map(|_| pool.alloc(100)).collect::<Result<_, _>>()?;
+    /// for handle in handles.drain(..900) {
+    ///     pool.free(handle);
+    /// }
+    /// let freeable = pool.freeable();
+    /// let mut freed = 0;
+    /// loop {
+    ///     let report = pool.compact_budget(Budget::Pages(4));
+    ///     freed += report.pages_freed;
+    ///     if !report.budget_spent {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(freed, freeable);
+    /// # handles.into_iter().for_each(|handle| pool.free(handle));
+    /// # Ok::<(), zsalloc::AllocError>(())
+    /// ```
     #[track_caller]
-    fn compact_class(&self, class: usize) -> ClassCompaction {
-        let chain = self.table.chain(class);
-        let mut report = ClassCompaction::new(chain.size());
-        let mut busy = HashSet::new();
-        loop {
-            // Once the page source has failed, do what the zspages at hand allow.
-            let may_grow = !report.source_failed;
-            let plan = plan(chain, &self.lock_class(class), &mut busy, may_grow);
-            let Some(plan) = plan else { break };
-            let known_busy = busy.len();
-            self.carry_out(class, plan, &mut busy, &mut report);
-            // A source that turned out to be busy is a destination of the next plan, and the first
-            // failure calls for a plan without new zspages. Each zspage turns out to be busy once,
-            // and there is one first failure, so this ends.
-            let found_busy = busy.len() > known_busy;
-            let failed_now = may_grow && report.source_failed;
-            if !found_busy && !failed_now {
+    pub fn compact_budget(&self, budget: Budget) -> CompactReport {
+        let mut compaction = Compaction::of(self, Allowance::new(budget));
+        let count = self.class_count();
+        // Relaxed: only where to begin; two calls at once may begin with the same class.
+        let first = self.compact_cursor.load(Ordering::Relaxed) % count;
+        let mut classes = Vec::new();
+        for class in (first..count).chain(0..first) {
+            let report = compaction.compact_class(class);
+            let spent = report.budget_spent;
+            classes.push(report);
+            if spent {
+                // Not with the same class: one that is always sparse would starve the others.
+                self.compact_cursor.store(class + 1, Ordering::Relaxed);
                 break;
             }
         }
-        self.counters.moved(report.objects_moved);
-        let class = self.lock_class(class);
-        report.pages_left = surplus(chain, &class);
-        report.zspages_mapped = held_back(chain, &class, &busy);
-        report
-    }
-
-    #[track_caller]
-    fn carry_out(
-        &self,
-        class: usize,
-        plan: Plan,
-        busy: &mut HashSet<ZspageId>,
-        report: &mut ClassCompaction,
-    ) {
-        self.prepare(&plan.sources);
-        let mut destinations = Destinations {
-            ids: plan.destinations,
-            next: 0,
-        };
-        let mut new = plan.new.into_iter();
-        let mut isolated = Isolated {
-            pool: self,
-            class,
-            ids: Vec::new(),
-        };
-        'sources: for source in plan.sources {
-            loop {
-                match self.empty_zspage(source, &mut destinations, usize::MAX, report) {
-                    Step::Emptied | Step::Thinned | Step::Gone => break,
-                    Step::Busy => {
-                        busy.insert(source);
-                        break;
-                    }
-                    Step::NoRoom => {
-                        let Some(run) = new.next() else {
-                            // No more planned: others filled the destinations meanwhile.
-                            report.overtaken = true;
-                            break 'sources;
-                        };
-                        match self.add_isolated(class, run) {
-                            Some(id) => {
-                                destinations.ids.push(id);
-                                isolated.ids.push(id);
-                                report.pages_added += run.pages;
-                            }
-                            None => {
-                                report.source_failed = true;
-                                break 'sources;
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        report.pages_removed += isolated.end();
-    }
-
-    /// Tells the lock type which locks are about to be tried.
-    pub(crate) fn prepare(&self, sources: &[ZspageId]) {
-        if let Some(prepare) = self.prepare_exclusive {
-            let pin = reclaim::pin();
-            let headers = sources.iter().filter_map(|&id| self.find(id, &pin));
-            let locks: Vec<&L> = headers.map(|zspage| &zspage.lock).collect();
-            prepare(&locks);
-        }
-    }
-
-    /// Moves all objects of a zspage to the destinations and gives its pages back; or `max_moves` of
-    /// them, if it has more.
-    #[track_caller]
-    pub(crate) fn empty_zspage(
-        &self,
-        source: ZspageId,
-        destinations: &mut Destinations,
-        max_moves: usize,
-        report: &mut ClassCompaction,
-    ) -> Step {
-        let pin = reclaim::pin();
-        let Some(zspage) = self.find(source, &pin) else {
-            return Step::Gone;
-        };
-        let mut class = self.lock_class(zspage.class());
-        let Some(slots) = class.get(zspage).filter(|slots| !slots.isolated) else {
-            return Step::Gone;
-        };
-        let objects = slots.used().min(max_moves);
-        if !destinations.have_room(self, &class, objects, &pin) {
-            return Step::NoRoom;
-        }
-        let Some(hold) = WriteHold::try_lock(zspage) else {
-            return Step::Busy;
-        };
-        // From the end: what is thinned keeps its first pages, and is filled from the front again.
-        let (mut slot, mut left) = (slots.slots(), objects);
-        while left > 0 {
-            slot -= 1;
-            if let Some(owner) = class.owner(zspage, slot) {
-                let to = destinations.first_with_room(self, &class, &pin);
-                self.move_object(&mut class, (zspage, slot), to, owner, &pin);
-                left -= 1;
-            }
-        }
-        let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
-        let header = empty.then(|| class.remove(zspage));
-        // Readers that wait for this zspage find their entries changed and go where they point.
-        drop(hold);
-        drop(class);
-        report.objects_moved += objects;
-        let Some(header) = header else {
-            return Step::Thinned;
-        };
-        report.pages_removed += zspage.pages();
-        // SAFETY: removed from its class just now, by us, empty, and the exclusive lock released.
-        unsafe { self.retire_zspage(header, &pin) };
-        Step::Emptied
-    }
-
-    /// Moves one object. With the class and the source (exclusively) locked.
-    fn move_object(
-        &self,
-        class: &mut ClassGuard<'_, L>,
-        (source, slot): (&Zspage<L>, usize),
-        destination: &Zspage<L>,
-        owner: u32,
-        pin: &Pin,
-    ) {
-        let cell = self.handles.cell(owner, pin);
-        let len = cell.load().len();
-        let to = class.take_slot(destination, owner);
-        let moved = Entry::new(destination.id().index, to, len);
-        if is_broken("publish before copy") {
-            cell.publish(moved);
-        }
-        // SAFETY: both slots are at least `len` long and in different zspages. The object is not
-        // mapped, as its zspage is locked exclusively. The other slot was free, so no reference
-        // goes there, even if its neighbours are mapped.
-        unsafe {
-            let (from, to) = (source.slot(slot), destination.slot(to));
-            shadow::read(from);
-            shadow::written(to);
-            from.copy_to_nonoverlapping(to, len);
-        }
-        // After the copy: a reader that sees the entry sees the bytes.
-        cell.publish(moved);
-        shadow::freed(source.slot(slot));
-        class.put_slot(source, slot);
-    }
-
-    /// Makes a zspage to move objects to. Should its objects be freed meanwhile, it stays until
-    /// `end_isolation`: whoever isolates a zspage retires it.
-    fn add_isolated(&self, class: usize, run: Run) -> Option<ZspageId> {
-        let pin = reclaim::pin();
-        let header = self.new_zspage(class, run, &pin).ok()?;
-        // SAFETY: alive: nobody else knows it.
-        let id = unsafe { header.as_ref() }.id();
-        // SAFETY: a new header of this class; it is removed before it is retired.
-        unsafe { self.lock_class(class).add(header, run.slots, true) };
-        Some(id)
-    }
-
-    /// Returns the pages given back because the zspage was empty.
-    fn end_isolation(&self, class: usize, id: ZspageId) -> usize {
-        let pin = reclaim::pin();
-        let Some(zspage) = self.find(id, &pin) else {
-            return 0;
-        };
-        let mut class = self.lock_class(class);
-        // It is still in the class: nobody else retires an isolated zspage.
-        class.set_isolated(zspage, false);
-        let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
-        let retired = empty.then(|| class.remove(zspage));
-        drop(class);
-        let Some(header) = retired else { return 0 };
-        let pages = zspage.pages();
-        // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held only
-        // with the class locked, so nobody holds it.
-        unsafe { self.retire_zspage(header, &pin) };
-        pages
+        CompactReport::of(classes, &compaction.times)
     }
 
     /// Returns the free pages that the pool retains to their source. Moves nothing, waits for no
@@ -295,75 +139,178 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 }
 
-/// The zspages that a compaction made to move objects to. Their isolation ends even if the rest of
-/// the compaction panics (in a lock's code, say), or nobody would ever retire them.
-struct Isolated<'p, L: RawRwLock, S: PageSource> {
+/// One call of compaction.
+struct Compaction<'p, L: RawRwLock, S: PageSource> {
     pool: &'p Pool<L, S>,
+    allowance: Allowance,
+    times: HoldTimes,
+}
+
+/// The compaction of one class.
+struct ClassWork {
     class: usize,
-    ids: Vec<ZspageId>,
+    /// Zspages that were seen mapped.
+    busy: HashSet<ZspageId>,
+    report: ClassCompaction,
 }
 
-impl<L: RawRwLock, S: PageSource> Isolated<'_, L, S> {
-    /// Returns the pages of those that had stayed empty.
-    fn end(&mut self) -> usize {
-        let ids = self.ids.drain(..);
-        ids.map(|id| self.pool.end_isolation(self.class, id)).sum()
-    }
-}
-
-impl<L: RawRwLock, S: PageSource> Drop for Isolated<'_, L, S> {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// The zspages that objects move to, in order of preference.
-pub(crate) struct Destinations {
-    pub(crate) ids: Vec<ZspageId>,
-    /// Those before are full or gone.
-    pub(crate) next: usize,
-}
-
-impl Destinations {
-    /// Whether they have at least `wanted` free slots.
-    fn have_room<L: RawRwLock, S: PageSource>(
-        &self,
-        pool: &Pool<L, S>,
-        class: &Class<L>,
-        wanted: usize,
-        pin: &Pin,
-    ) -> bool {
-        let mut room = 0;
-        self.ids[self.next..].iter().any(|&id| {
-            room += free_slots(pool, class, id, pin).map_or(0, |(_, free)| free);
-            room >= wanted
-        })
+impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
+    fn of(pool: &'p Pool<L, S>, allowance: Allowance) -> Self {
+        Self {
+            pool,
+            allowance,
+            times: HoldTimes::default(),
+        }
     }
 
-    /// The first with a free slot; `have_room` has shown, under the same hold of the class lock,
-    /// that there is one.
-    fn first_with_room<'p, L: RawRwLock, S: PageSource>(
-        &mut self,
-        pool: &Pool<L, S>,
-        class: &Class<L>,
-        pin: &'p Pin,
-    ) -> &'p Zspage<L> {
+    #[track_caller]
+    fn compact_class(&mut self, class: usize) -> ClassCompaction {
+        let mut work = ClassWork {
+            class,
+            busy: HashSet::new(),
+            report: ClassCompaction::new(self.pool.table.chain(class).size()),
+        };
+        if self.surplus(class) > 0 {
+            if self.allowance.is_limited() {
+                self.fill_free_slots(&mut work);
+            }
+            if !work.report.budget_spent {
+                self.repack(&mut work);
+            }
+            self.pool.counters.moved(work.report.objects_moved);
+        }
+        if !work.report.budget_spent {
+            self.discard(&mut work);
+        }
+        self.explain(&mut work);
+        work.report
+    }
+
+    #[track_caller]
+    fn surplus(&self, class: usize) -> usize {
+        let chain = self.pool.table.chain(class);
+        let class = self.times.class(|| self.pool.lock_class(class));
+        surplus(chain, &class)
+    }
+
+    /// Gains what can be gained without a plan of the whole class.
+    #[track_caller]
+    fn fill_free_slots(&mut self, work: &mut ClassWork) {
+        let chain = self.pool.table.chain(work.class);
+        let mut removed = None;
+        // Once a step gains nothing, its sources are busy, or others are faster.
+        while !work.report.budget_spent && removed != Some(work.report.pages_removed) {
+            removed = Some(work.report.pages_removed);
+            let class = self.times.class(|| self.pool.lock_class(work.class));
+            let plan = plan_step(chain, &class, usize::MAX);
+            drop(class);
+            let Some(plan) = plan else { break };
+            self.carry_out(plan, work);
+        }
+    }
+
+    /// Gets as close to the target as maps allow.
+    #[track_caller]
+    fn repack(&mut self, work: &mut ClassWork) {
+        let chain = self.pool.table.chain(work.class);
         loop {
-            match free_slots(pool, class, self.ids[self.next], pin) {
-                Some((zspage, 1..)) => return zspage,
-                _ => self.next += 1,
+            if !self.allowance.allows(1) {
+                work.report.budget_spent = true;
+                return;
+            }
+            // Once the page source has failed, do what the zspages at hand allow.
+            let may_grow = !work.report.source_failed;
+            let survey = self.pool.survey(work.class, &mut work.busy, &self.times);
+            let plan = survey.and_then(|survey| plan(chain, survey, may_grow));
+            let Some(plan) = plan else { return };
+            let known_busy = work.busy.len();
+            self.carry_out(plan, work);
+            // A source that turned out to be busy is a destination of the next plan, and the first
+            // failure calls for a plan without new zspages. Each zspage turns out to be busy once,
+            // and there is one first failure, so this ends.
+            let found_busy = work.busy.len() > known_busy;
+            let failed_now = may_grow && work.report.source_failed;
+            if work.report.budget_spent || !(found_busy || failed_now) {
+                return;
             }
         }
     }
-}
 
-fn free_slots<'p, L: RawRwLock, S: PageSource>(
-    pool: &Pool<L, S>,
-    class: &Class<L>,
-    id: ZspageId,
-    pin: &'p Pin,
-) -> Option<(&'p Zspage<L>, usize)> {
-    let zspage = pool.find(id, pin)?;
-    let slots = class.get(zspage)?;
-    Some((zspage, slots.room()))
+    #[track_caller]
+    fn carry_out(&mut self, plan: Plan, work: &mut ClassWork) {
+        let pool = self.pool;
+        pool.prepare(plan.sources.iter().map(|source| source.id));
+        let mut destinations = Destinations::new(plan.destinations);
+        let mut new = plan.new.into_iter();
+        let mut isolated = Isolated::none(pool, work.class, &self.times);
+        let report = &mut work.report;
+        'sources: for source in plan.sources {
+            loop {
+                if !self.allowance.allows(source.pages()) {
+                    report.budget_spent = true;
+                    break 'sources;
+                }
+                match pool.empty_zspage(source.id, &mut destinations, usize::MAX, &self.times) {
+                    Step::Emptied { objects, pages } => {
+                        report.objects_moved += objects;
+                        report.pages_removed += pages;
+                        self.allowance.freed(pages);
+                        break;
+                    }
+                    Step::Thinned { objects } => {
+                        report.objects_moved += objects;
+                        break;
+                    }
+                    Step::Gone => break,
+                    Step::Busy => {
+                        work.busy.insert(source.id);
+                        break;
+                    }
+                    Step::NoRoom => {
+                        // If no more are planned, others filled the destinations meanwhile.
+                        let Some(run) = new.next() else {
+                            break 'sources;
+                        };
+                        let Some(id) = isolated.make(run) else {
+                            report.source_failed = true;
+                            break 'sources;
+                        };
+                        destinations.push(id);
+                        report.pages_added += run.pages;
+                        self.allowance.taken(run.pages);
+                    }
+                }
+            }
+        }
+        let pages = isolated.end();
+        report.pages_removed += pages;
+        self.allowance.freed(pages);
+    }
+
+    /// Gives back the memory of pages without objects in zspages that stay.
+    #[track_caller]
+    fn discard(&self, work: &mut ClassWork) {
+        let mut place = 0;
+        while self.allowance.has_time() {
+            let discarded = self.pool.discard_next(work.class, &mut place, &self.times);
+            let Some(pages) = discarded else { break };
+            work.report.pages_discarded += pages;
+        }
+    }
+
+    /// Says why pages stayed.
+    #[track_caller]
+    fn explain(&self, work: &mut ClassWork) {
+        let left = if work.report.budget_spent {
+            Left {
+                pages: self.surplus(work.class),
+                ..Left::default()
+            }
+        } else {
+            let survey = self.pool.survey(work.class, &mut work.busy, &self.times);
+            let chain = self.pool.table.chain(work.class);
+            survey.map_or(Left::default(), |survey| explain(chain, survey))
+        };
+        work.report.explain(left);
+    }
 }

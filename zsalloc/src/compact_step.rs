@@ -5,10 +5,10 @@ use lock_api::RawRwLock;
 use crate::backend::PageSource;
 use crate::chain::Chain;
 use crate::class::{Class, Slots};
-use crate::compact::Destinations;
-use crate::plan::{Plan, surplus};
+use crate::hold_time::HoldTimes;
+use crate::plan::{Plan, Seen, surplus};
 use crate::pool::Pool;
-use crate::report::ClassCompaction;
+use crate::relocate::{Destinations, Step};
 
 /// How many zspages a step looks at to find a sparse one, and how many it empties at most.
 const STEP_CANDIDATES: usize = 8;
@@ -27,21 +27,21 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     pub(crate) fn compact_step(&self, class: usize, max_moves: usize) -> usize {
         let plan = plan_step(self.table.chain(class), &self.lock_class(class), max_moves);
         let Some(plan) = plan else { return 0 };
-        self.prepare(&plan.sources);
-        let mut destinations = Destinations {
-            ids: plan.destinations,
-            next: 0,
-        };
-        let mut report = ClassCompaction::new(self.table.chain(class).size());
+        self.prepare(plan.sources.iter().map(|source| source.id));
+        let mut destinations = Destinations::new(plan.destinations);
+        let times = HoldTimes::default();
+        let mut moved = 0;
         for source in plan.sources {
-            let left = max_moves - report.objects_moved;
-            if left == 0 {
+            if moved == max_moves {
                 break;
             }
-            self.empty_zspage(source, &mut destinations, left, &mut report);
+            match self.empty_zspage(source.id, &mut destinations, max_moves - moved, &times) {
+                Step::Emptied { objects, .. } | Step::Thinned { objects } => moved += objects,
+                Step::Busy | Step::Gone | Step::NoRoom => {}
+            }
         }
-        self.counters.moved(report.objects_moved);
-        report.objects_moved
+        self.counters.moved(moved);
+        moved
     }
 }
 
@@ -51,7 +51,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 ///
 /// Objects move to zspages that are at least as full only. So steps that thin a zspage out never
 /// undo each other: the sum of the squares of how full zspages are grows with every object moved.
-fn plan_step<L: RawRwLock>(chain: &Chain, class: &Class<L>, max_moves: usize) -> Option<Plan> {
+pub(crate) fn plan_step<L: RawRwLock>(
+    chain: &Chain,
+    class: &Class<L>,
+    max_moves: usize,
+) -> Option<Plan> {
     if surplus(chain, class) == 0 {
         return None;
     }
@@ -74,11 +78,12 @@ fn plan_step<L: RawRwLock>(chain: &Chain, class: &Class<L>, max_moves: usize) ->
     }
     let fullest = *sources.last()?;
     let id = |slots: &Slots<L>| slots.zspage().id();
-    let sources: Vec<_> = sources.into_iter().map(id).collect();
+    let sources: Vec<_> = sources.into_iter().map(Seen::of).collect();
     let mut wanted = moves.min(max_moves);
     let destinations = class.with_room().take(max_moves.max(STEP_CANDIDATES));
     let destinations = destinations.filter(|slots| slots.cmp_fullness(fullest).is_ge());
-    let destinations = destinations.filter(|slots| !sources.contains(&id(slots)));
+    let destinations =
+        destinations.filter(|slots| sources.iter().all(|source| source.id != id(slots)));
     let destinations = destinations.take_while(|slots| {
         let needed = wanted > 0;
         wanted = wanted.saturating_sub(slots.room());

@@ -90,7 +90,8 @@
 //!   order of a thread that holds a map and stores an object. Nobody ever waits to write-lock one.
 //! * An exclusive zspage lock is taken and released within one hold of the class lock, so it is
 //!   short, and whoever holds the class finds no zspage of it exclusively locked.
-//! * No class lock is held while pages come from or go back to their source.
+//! * No class lock is held while pages come from or go back to their source. (A zspage is held for
+//!   reading while idle pages of it give their memory back.)
 //! * Nobody pins the epoch with a class or leaf locked, as that may run other people's destructors.
 //!
 //! With the feature `debug-lockdep` all of them run under the lock validator.
@@ -114,7 +115,7 @@
 //! 5. **Freeing** takes the class from the length in the entry, which never changes while an object
 //!    moves; it locks the class and only then reads where the object is.
 //! 6. **Retiring.** A zspage that becomes empty is retired by whoever emptied it; one that compaction
-//!    is filling (isolated) by that compaction. First its place in the zspage table is cleared, so
+//!    is filling, or discarding pages of (isolated), by that compaction. First its place in the zspage table is cleared, so
 //!    that no thread that pins from now on can find its header: a reader whose entry led there loads
 //!    the entry again. Its pages go back at once: a reader that has found the header and is still
 //!    about to lock it will find its entry changed. Then its header and its index (and emptied
@@ -135,18 +136,21 @@
 mod alloc;
 mod backend;
 mod borrows;
+mod budget;
 mod chain;
 mod class;
 mod class_lock;
 mod compact;
 mod compact_step;
 mod config;
+mod discard;
 pub mod docs;
 mod error;
 mod free;
 mod fullness;
 mod handle;
 mod handle_table;
+mod hold_time;
 mod index_table;
 mod map;
 mod map_owned;
@@ -157,6 +161,7 @@ mod plan;
 mod pool;
 mod primitive;
 mod reclaim;
+mod relocate;
 mod report;
 pub mod size_class;
 mod stats;
@@ -171,6 +176,7 @@ pub use lock_api;
 pub use crate::primitive::execution;
 
 pub use crate::backend::{Failing, Heap, Mmap, PageSource, SOURCE_PAGE, SourceError};
+pub use crate::budget::Budget;
 pub use crate::config::{ClassPolicy, PoolBuilder};
 pub use crate::error::{AllocError, BuildError, HandleError, MigrateError};
 pub use crate::handle::Handle;

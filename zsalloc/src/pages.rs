@@ -141,6 +141,18 @@ impl<S: PageSource> Pages<S> {
         }
     }
 
+    /// Gives the memory of a part of a run back and keeps its addresses. No class is locked.
+    ///
+    /// # Safety
+    ///
+    /// `start` is `pages` whole pages of a run that `take` gave, which nobody accesses meanwhile.
+    pub(crate) unsafe fn discard(&self, start: NonNull<u8>, pages: usize) {
+        shadow::given_back(start, pages * self.page_size);
+        // SAFETY: the caller's promise; a page of ours is whole pages of the source.
+        unsafe { self.source.discard(start, pages * self.source_pages()) };
+        shadow::taken(start, pages * self.page_size);
+    }
+
     /// Returns retained runs until at most `keep` pages are retained.
     pub(crate) fn trim(&self, keep: usize) {
         loop {

@@ -1,21 +1,80 @@
 //! What compaction wants: which zspages of a class to empty, which to fill, which to make.
 //!
 //! The target is [`Chain::target_pages`], the same that [`freeable`](crate::Pool::freeable)
-//! promises.
+//! promises. A plan is made from a survey, a list of what each zspage looked like a moment ago, with
+//! no lock held: to sort a hundred thousand zspages takes longer than anybody should wait for a
+//! class.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use lock_api::RawRwLock;
 
+use crate::backend::PageSource;
 use crate::chain::{Chain, Run};
 use crate::class::{Class, Slots};
+use crate::hold_time::HoldTimes;
+use crate::pool::Pool;
 use crate::zspage::ZspageId;
+
+/// How many zspages are surveyed under one hold of the class lock. Each may cost a cache miss, so
+/// this takes about as long as moving the objects of one zspage.
+const SURVEY_SLICE: usize = 512;
+
+/// A zspage as the survey found it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) id: ZspageId,
+    pages: u16,
+    slots: u16,
+    used: u16,
+    /// Another compaction has it.
+    isolated: bool,
+    /// An object of it is mapped.
+    mapped: bool,
+}
+
+impl Seen {
+    pub(crate) fn of<L: RawRwLock>(slots: &Slots<L>) -> Self {
+        let zspage = slots.zspage();
+        Self {
+            id: zspage.id(),
+            // A zspage has at most 16 pages and 32768 slots.
+            pages: zspage.pages() as u16,
+            slots: slots.slots() as u16,
+            used: slots.used() as u16,
+            isolated: slots.isolated,
+            mapped: zspage.lock.is_locked(),
+        }
+    }
+
+    pub(crate) fn pages(&self) -> usize {
+        self.pages.into()
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.into()
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.into()
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        self.slots() - self.used()
+    }
+
+    /// Compares what it costs to gain a page by emptying them: the objects to be moved for each.
+    fn cmp_cost(&self, other: &Self) -> Ordering {
+        (self.used() * other.pages()).cmp(&(other.used() * self.pages()))
+    }
+}
 
 /// Which zspages of a class to empty and where their objects go.
 pub(crate) struct Plan {
-    /// Emptiest first.
-    pub(crate) sources: Vec<ZspageId>,
-    /// Those that stay anyway: busy ones first, then the fullest.
+    /// Those whose pages cost the fewest moves first.
+    pub(crate) sources: Vec<Seen>,
+    /// Those that stay anyway and have room: busy ones first, then the fullest.
     pub(crate) destinations: Vec<ZspageId>,
     /// Zspages to make when the destinations are full.
     pub(crate) new: Vec<Run>,
@@ -27,81 +86,127 @@ pub(crate) fn surplus<L>(chain: &Chain, class: &Class<L>) -> usize {
     class.pages().saturating_sub(target)
 }
 
-/// Chooses what to keep so that the class ends with the pages that its objects need, or as few as
-/// busy zspages allow. Adds zspages seen locked to `busy`. Plans no new zspages unless `may_grow`.
-/// `None` if nothing can be gained.
-pub(crate) fn plan<L: RawRwLock>(
-    chain: &Chain,
-    class: &Class<L>,
-    busy: &mut HashSet<ZspageId>,
-    may_grow: bool,
-) -> Option<Plan> {
-    if surplus(chain, class) == 0 {
-        return None;
-    }
-    let (mut forced, mut movable) = (Vec::new(), Vec::new());
-    for slots in class.zspages() {
-        let zspage = slots.zspage();
-        if slots.isolated {
-            // Another compaction is filling it.
-            forced.push(slots);
-        } else if busy.contains(&zspage.id()) || zspage.lock.is_locked() {
-            busy.insert(zspage.id());
-            forced.push(slots);
-        } else {
-            movable.push(slots);
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Lists the zspages of a class; `None` if it has no surplus. Zspages seen locked, and those
+    /// in `busy`, are mapped, and in `busy` afterwards.
+    ///
+    /// The class lock is held for a slice at a time. Where a zspage is retired in between, the last
+    /// one takes its place, so some may be missed and none is seen twice; to miss one costs pages.
+    #[track_caller]
+    pub(crate) fn survey(
+        &self,
+        class: usize,
+        busy: &mut HashSet<ZspageId>,
+        times: &HoldTimes,
+    ) -> Option<Vec<Seen>> {
+        let chain = self.table.chain(class);
+        let mut survey: Vec<Seen> = Vec::new();
+        loop {
+            // Not with the class locked.
+            survey.reserve(SURVEY_SLICE);
+            let class = times.class(|| self.lock_class(class));
+            if survey.is_empty() && surplus(chain, &class) == 0 {
+                return None;
+            }
+            let rest = class.zspages().get(survey.len()..).unwrap_or_default();
+            survey.extend(rest.iter().take(SURVEY_SLICE).map(Seen::of));
+            if rest.len() <= SURVEY_SLICE {
+                break;
+            }
         }
+        for zspage in &mut survey {
+            zspage.mapped |= busy.contains(&zspage.id);
+            if zspage.mapped && !zspage.isolated {
+                busy.insert(zspage.id);
+            }
+        }
+        Some(survey)
     }
-    // The movable zspages only need to hold what the slots of the others cannot.
-    let forced_slots: usize = forced.iter().map(|slots| slots.slots()).sum();
-    let objects = class.objects().saturating_sub(forced_slots);
-    let pages: usize = movable.iter().map(|slots| slots.zspage().pages()).sum();
+}
+
+/// Chooses what to keep so that the class ends with the pages that its objects need, or as few as
+/// busy zspages allow. Plans no new zspages unless `may_grow`. `None` if nothing can be gained.
+pub(crate) fn plan(chain: &Chain, survey: Vec<Seen>, may_grow: bool) -> Option<Plan> {
+    let all = survey.iter().map(Seen::used).sum();
+    let (forced, mut movable): (Vec<_>, Vec<_>) = survey
+        .into_iter()
+        .partition(|zspage| zspage.isolated || zspage.mapped);
+    let objects = beyond(all, &forced);
+    let pages: usize = movable.iter().map(Seen::pages).sum();
     if pages <= chain.target_pages(objects) {
         return None;
     }
-    movable.sort_by_key(|slots| std::cmp::Reverse(slots.used()));
+    movable.sort_unstable_by(|one, other| other.cmp_cost(one));
 
     let mut keep = choose(chain, objects, movable);
     if !may_grow {
         keep.do_without_new(objects);
     }
-    let id = |slots: &Slots<L>| slots.zspage().id();
+    let destinations = forced.iter().chain(&keep.kept);
+    let destinations = destinations.filter(|zspage| zspage.room() > 0);
     Some(Plan {
-        sources: keep.others.into_iter().rev().map(id).collect(),
-        destinations: forced.into_iter().chain(keep.kept).map(id).collect(),
+        destinations: destinations.map(|zspage| zspage.id).collect(),
+        sources: keep.others.into_iter().rev().collect(),
         new: keep.new,
     })
 }
 
-/// The zspages in `busy` that would be emptied if nothing were mapped.
-pub(crate) fn held_back<L>(chain: &Chain, class: &Class<L>, busy: &HashSet<ZspageId>) -> usize {
-    if surplus(chain, class) == 0 {
-        return 0;
-    }
-    let is_busy = |slots: &Slots<L>| busy.contains(&slots.zspage().id());
-    let mut zspages: Vec<_> = class.zspages().iter().collect();
+/// The objects for which the slots of these zspages do not suffice.
+fn beyond<'s>(objects: usize, zspages: impl IntoIterator<Item = &'s Seen>) -> usize {
+    let slots: usize = zspages.into_iter().map(Seen::slots).sum();
+    objects.saturating_sub(slots)
+}
+
+/// Why a class has pages beyond what its objects need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// All of them.
+    pub(crate) pages: usize,
+    /// Those that cannot be gained while busy zspages stay as they are.
+    pub(crate) pages_mapped: usize,
+    /// The busy zspages that would be emptied if nothing were mapped.
+    pub(crate) zspages_mapped: usize,
+}
+
+/// Explains what stayed behind. A zspage is mapped here if it was at any time of the compaction.
+pub(crate) fn explain(chain: &Chain, mut survey: Vec<Seen>) -> Left {
+    let objects = survey.iter().map(Seen::used).sum();
+    let target = chain.target_pages(objects);
+    let held: usize = survey.iter().map(Seen::pages).sum();
+    let busy = || survey.iter().filter(|zspage| zspage.mapped);
+    let busy_pages: usize = busy().map(Seen::pages).sum();
+    let reachable = busy_pages + chain.target_pages(beyond(objects, busy()));
+    let pages = held.saturating_sub(target);
+
     // Of equally full ones the busy ones stay.
-    zspages.sort_by_key(|slots| (std::cmp::Reverse(slots.used()), !is_busy(slots)));
-    let emptied = choose(chain, class.objects(), zspages).others;
-    emptied.into_iter().filter(|slots| is_busy(slots)).count()
+    survey.sort_unstable_by(|one, other| {
+        let by_cost = other.cmp_cost(one);
+        by_cost.then(other.mapped.cmp(&one.mapped))
+    });
+    let emptied = choose(chain, objects, survey).others;
+    Left {
+        pages,
+        pages_mapped: reachable.min(held).saturating_sub(target),
+        zspages_mapped: emptied.iter().filter(|zspage| zspage.mapped).count(),
+    }
 }
 
 /// A choice of zspages that hold a class's objects.
-struct Choice<'c, L> {
-    kept: Vec<&'c Slots<L>>,
+struct Choice {
+    kept: Vec<Seen>,
     new: Vec<Run>,
-    /// The rest, fullest first.
-    others: Vec<&'c Slots<L>>,
+    /// The rest, in the order given.
+    others: Vec<Seen>,
 }
 
-/// Chooses full runs and one tail for `objects` objects; `zspages` is sorted, the fullest first.
-fn choose<'c, L>(chain: &Chain, objects: usize, zspages: Vec<&'c Slots<L>>) -> Choice<'c, L> {
+/// Chooses full runs and one tail for `objects` objects; of each length the first in the list.
+fn choose(chain: &Chain, objects: usize, zspages: Vec<Seen>) -> Choice {
     let full = chain.full();
     let mut full_wanted = objects / full.slots;
     let rest = objects % full.slots;
     let mut tail_wanted = (rest > 0).then(|| chain.tail(rest));
-    let (kept, others) = zspages.into_iter().partition(|slots| {
-        let pages = slots.zspage().pages();
+    let (kept, others) = zspages.into_iter().partition(|zspage| {
+        let pages = zspage.pages();
         if full_wanted > 0 && pages == full.pages {
             full_wanted -= 1;
             true
@@ -117,11 +222,11 @@ fn choose<'c, L>(chain: &Chain, objects: usize, zspages: Vec<&'c Slots<L>>) -> C
     }
 }
 
-impl<L> Choice<'_, L> {
+impl Choice {
     /// Keeps the fullest of the others instead of making new zspages.
     fn do_without_new(&mut self, objects: usize) {
         self.new.clear();
-        let mut slots: usize = self.kept.iter().map(|slots| slots.slots()).sum();
+        let mut slots: usize = self.kept.iter().map(Seen::slots).sum();
         let more = self.others.iter().take_while(|other| {
             let wanted = slots < objects;
             slots += other.slots();

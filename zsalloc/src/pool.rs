@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use lock_api::RawRwLock;
 use zslock::RawZsLock;
@@ -80,6 +80,8 @@ pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     /// Tells lockdep that this thread's hold of a lock may end on another.
     pub(crate) detach: fn(&L),
     next_serial: AtomicU32,
+    /// The class where the next compaction with a budget begins.
+    pub(crate) compact_cursor: AtomicUsize,
 }
 
 // SAFETY: with `L: Send + Sync` every header may be used and dropped on any thread; the classes and
@@ -124,7 +126,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let classes = table.chains().iter();
         Ok(Self {
             id: next_id()?,
-            classes: classes.map(|_| class_mutex(Class::new())).collect(),
+            classes: classes
+                .map(|_| class_mutex(Class::new(config.page_size)))
+                .collect(),
             table,
             handles: HandleTable::new(),
             zspages: Arc::new(IndexTable::new(&ZSPAGE_TABLE)),
@@ -139,6 +143,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             new_lock: config.new_lock,
             detach: class_lock::detach,
             next_serial: AtomicU32::new(0),
+            compact_cursor: AtomicUsize::new(0),
         })
     }
 

@@ -53,6 +53,10 @@ pub struct PoolStats {
     pub resident_pages: usize,
     /// Pages that compaction would give back: see [`Pool::freeable`].
     pub freeable: usize,
+    /// Pages among the resident ones without memory: compaction found no byte of an object in them
+    /// and gave their memory back, and nothing was stored there since. See
+    /// [`CompactReport::pages_discarded`](crate::CompactReport::pages_discarded).
+    pub discarded_pages: usize,
     /// Bytes of handle table, zspage table, headers and lists.
     pub metadata_bytes: usize,
     /// Maps that waited for a zspage to be migrated or emptied, so far. About: each looks once, just
@@ -140,6 +144,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             stats.objects += class.objects();
             stats.zspages += class.zspages().len();
             stats.freeable += surplus(chain, &class);
+            stats.discarded_pages += class.discarded_pages();
             stats.metadata_bytes += class.bytes();
         }
         stats

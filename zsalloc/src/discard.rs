@@ -1,0 +1,114 @@
+//! Giving back the memory of idle pages: pages in which no object has a byte, of zspages that stay
+//! as they are because an object of theirs is mapped, or because they are the last of their class.
+//!
+//! The memory goes back by a system call, which is not made with the class locked. Meanwhile
+//!
+//! * nobody takes a slot in those pages, as the zspage is *closed*;
+//! * nobody moves the zspage or its objects, as we hold its read lock;
+//! * nobody retires it when its last object is freed, as it is isolated: we do.
+//!
+//! Objects of its other pages are read, written and freed as ever. The addresses stay: a slot that is
+//! taken later finds zeroed memory. The pages stay in the pool's count of pages, so what
+//! [`freeable`](crate::Pool::freeable) promises and compaction gives back is not counted twice.
+
+use lock_api::RawRwLock;
+
+use crate::backend::PageSource;
+use crate::class::Class;
+use crate::hold_time::HoldTimes;
+use crate::pool::Pool;
+use crate::reclaim;
+use crate::relocate::Isolated;
+use crate::zspage::ReadHold;
+
+/// How many zspages are looked at under one hold of the class lock, and of how many of them every slot.
+const SLICE: usize = 512;
+const SCANS: usize = 16;
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Gives back the memory of idle pages of one zspage, the next in the class from `place` on, and
+    /// moves `place` behind it. Returns the number of pages; `None` at the end of the class.
+    #[track_caller]
+    pub(crate) fn discard_next(
+        &self,
+        class: usize,
+        place: &mut usize,
+        times: &HoldTimes,
+    ) -> Option<usize> {
+        // Pinned before the class is locked: the end of the hold pins, too.
+        let _pin = reclaim::pin();
+        let page_size = self.pages.page_size();
+        let mut isolated = Isolated::none(self, class, times);
+        let mut locked = times.class(|| self.lock_class(class));
+        if *place >= locked.zspages().len() {
+            return None;
+        }
+        let Some((pages, hold)) = find_idle(&locked, place) else {
+            return Some(0);
+        };
+        let zspage = hold.zspage();
+        isolated.adopt(zspage.id());
+        locked.close(zspage, pages);
+        drop(locked);
+        for (first, count) in runs(pages) {
+            // SAFETY: pages of the zspage's run, which the hold keeps there. No slot in use has a
+            // byte in them, and no other is taken while the zspage is closed.
+            unsafe {
+                let start = zspage.base().add(first * page_size);
+                self.pages.discard(start, count);
+            }
+        }
+        drop(hold);
+        drop(isolated);
+        Some(pages.count_ones() as usize)
+    }
+}
+
+/// Holds the next zspage with idle pages, and moves `place` behind what was looked at.
+fn find_idle<L: RawRwLock>(class: &Class<L>, place: &mut usize) -> Option<(u16, ReadHold<L>)> {
+    let mut scans = 0;
+    for slots in class.zspages()[*place..].iter().take(SLICE) {
+        *place += 1;
+        if slots.isolated || !slots.may_be_idle(class.page_size()) {
+            continue;
+        }
+        let pages = slots.idle_pages(class.page_size());
+        if pages != 0 {
+            // SAFETY: dropped before the isolation ends, and an isolated zspage is not retired.
+            if let Some(hold) = unsafe { ReadHold::try_lock(slots.header()) } {
+                return Some((pages, hold));
+            }
+        }
+        scans += 1;
+        if scans == SCANS {
+            break;
+        }
+    }
+    None
+}
+
+/// The runs of ones in `bits`, each as its first bit and its length.
+fn runs(mut bits: u16) -> impl Iterator<Item = (usize, usize)> {
+    std::iter::from_fn(move || {
+        (bits != 0).then(|| {
+            let first = bits.trailing_zeros();
+            let count = (bits >> first).trailing_ones();
+            bits &= !(((1u32 << count) - 1) << first) as u16;
+            (first as usize, count as usize)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_maximal() {
+        let of = |bits| runs(bits).collect::<Vec<_>>();
+        assert_eq!(of(0), []);
+        assert_eq!(of(0b1011_0110), [(1, 2), (4, 2), (7, 1)]);
+        assert_eq!(of(u16::MAX), [(0, 16)]);
+        assert_eq!(of(0x8001), [(0, 1), (15, 1)]);
+    }
+}
