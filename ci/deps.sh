@@ -36,3 +36,15 @@ only_in 'crossbeam_epoch' zsalloc/src 'zsalloc/src/reclaim\.rs'
 ! grep -rq 'tracing::' zslock/src || fail "zslock must not name tracing"
 ! grep -rqE '(zslock|zsalloc)::' lockdep/src --include='*.rs' || fail "lockdep must not name the other crates"
 echo "features and epochs are named only where they may be"
+
+# What a user gets from a registry: each crate builds from its package alone, which has the licences and the README.
+crates=(lockdep zslock zsalloc)
+cargo package --quiet --offline --allow-dirty "${crates[@]/#/-p}" 2> >(grep -vE '^ *(\||=|$)|^warning: manifest has no' >&2)
+for crate in "${crates[@]}"; do
+  files=$(cargo package --offline --allow-dirty --list -p "$crate" 2>/dev/null)
+  for file in README.md LICENSE-MIT LICENSE-APACHE src/lib.rs src/docs.rs; do
+    grep -qx "$file" <<<"$files" || fail "the package of $crate lacks $file"
+  done
+  [ "$(grep -c '^src/docs/.*\.md$' <<<"$files")" -ge 1 ] || fail "the package of $crate lacks its chapters"
+done
+echo "packages build on their own: ${crates[*]}"
