@@ -156,6 +156,7 @@ mod map;
 mod map_owned;
 mod migrate;
 mod order;
+pub mod overhead;
 mod pages;
 mod plan;
 mod pool;
