@@ -1,4 +1,10 @@
-//! Empty: the examples share nothing, but Cargo wants a library beside them.
+//! What the examples share: pages of real files to work on, and what it takes to show numbers and
+//! pictures.
+
+pub mod corpus;
+pub mod picture_file;
+pub mod svg;
+pub mod units;
 
 /// The code of the repository's front page is run with the documentation tests.
 #[cfg(doctest)]

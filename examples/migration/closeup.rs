@@ -5,7 +5,7 @@
 
 use crate::events::{Event, Kind, Purpose, Record, Role};
 use crate::history::History;
-use crate::units;
+use examples::units;
 
 const MIGRATION: Kind = Kind::Wrote(Purpose::Migration);
 const REFUSED: Kind = Kind::Refused(Purpose::Migration);

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use zsalloc::BuildError;
 
-use crate::corpus::CorpusError;
 use crate::store::FillError;
 use crate::workload::RunError;
+use examples::corpus::CorpusError;
 
 #[derive(Debug)]
 pub(crate) enum Error {

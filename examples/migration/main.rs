@@ -2,31 +2,27 @@
 //! move.
 //!
 //! `cargo run --release --example migration -- --help` lists the options. In reading order: `cli`,
-//! `corpus` and `page` (what is stored), `store` (into the pool, and checked on the way out),
+//! `page` (what is stored), `store` (into the pool, and checked on the way out),
 //! `observed_lock` and `events` (how waits and refusals are seen), `workload` and `roles` (the
-//! threads), `history`, `timeline` and `closeup` (what the record tells), `terminal`, `svg`,
-//! `plot`, `picture`, `picture_file` and `report` (how it is shown).
+//! threads), `history`, `timeline` and `closeup` (what the record tells), `terminal`,
+//! `plot`, `picture` and `report` (how it is shown).
 
 mod cli;
 mod closeup;
-mod corpus;
 mod error;
 mod events;
 mod history;
 mod observed_lock;
 mod page;
 mod picture;
-mod picture_file;
 mod plot;
 mod report;
 mod rng;
 mod roles;
 mod sample;
 mod store;
-mod svg;
 mod terminal;
 mod timeline;
-mod units;
 mod workload;
 
 use std::io::{self, IsTerminal, Write};
@@ -34,18 +30,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use examples::corpus::{PAGE, Pages};
+use examples::picture_file::PictureFile;
+use examples::units;
 use lock_api::RawRwLock;
 use zsalloc::{Pool, PoolStats};
 use zslock::{RawZsLock, lock_class_key};
 
 use cli::{Lock, Options};
 use closeup::Closeup;
-use corpus::Pages;
 use error::Error;
 use history::History;
 use observed_lock::Observed;
-use page::PAGE;
-use picture_file::PictureFile;
 use report::{Findings, Sizes};
 use rng::Rng;
 use sample::Sample;

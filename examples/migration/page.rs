@@ -2,13 +2,8 @@
 
 use std::hash::Hasher;
 
+use examples::corpus::{PAGE, Page};
 use rustc_hash::FxHasher;
-
-/// Bytes in a page.
-pub(crate) const PAGE: usize = 4096;
-
-/// The contents of one page.
-pub(crate) type Page = [u8; PAGE];
 
 /// A 64-bit checksum of a page or of an object. Every byte counts, and so does its place.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {

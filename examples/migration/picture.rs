@@ -3,11 +3,11 @@
 use crate::closeup::Closeup;
 use crate::events::{Event, Kind, Lane, Purpose, Record, Role};
 use crate::history::History;
-use crate::page::PAGE;
 use crate::plot::{self, Axis, GAP, LANE, LEFT, MARGIN, RIGHT};
-use crate::svg::{Anchor, Canvas};
 use crate::timeline::{self, Counted, LaneColumns, MigratorRow};
-use crate::units;
+use examples::corpus::PAGE;
+use examples::svg::{Anchor, Canvas};
+use examples::units;
 
 const WIDTH: f64 = 1200.0;
 /// One column for four pixels: narrow enough for detail, wide enough to see a single event.
@@ -273,7 +273,7 @@ mod tests {
     use crate::closeup;
     use crate::history::tests::record;
     use crate::sample::Sample;
-    use crate::svg::tests::assert_well_formed;
+    use examples::svg::assert_well_formed;
 
     #[test]
     fn the_picture_is_well_formed_and_shows_each_kind_of_event() {

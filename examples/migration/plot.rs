@@ -1,8 +1,8 @@
 //! The pieces of a plot of lanes: a time axis, bars, spans, names and totals.
 
 use crate::events::Event;
-use crate::svg::{Anchor, Canvas};
-use crate::units;
+use examples::svg::{Anchor, Canvas};
+use examples::units;
 
 /// The plot lies between the lanes' names and their totals.
 pub(crate) const LEFT: f64 = 120.0;

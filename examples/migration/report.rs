@@ -7,12 +7,12 @@ use zsalloc::PoolStats;
 
 use crate::events;
 use crate::history::Causes;
-use crate::page::PAGE;
 use crate::picture::Heading;
 use crate::sample::Sample;
 use crate::store::Checks;
-use crate::units;
 use crate::workload::{Outcome, Tally};
+use examples::corpus::PAGE;
+use examples::units;
 
 /// Sizes of the pool and of the process at the stations of the run.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,9 @@
 use lock_api::RawRwLock;
 use zsalloc::{AllocError, Handle, Pool};
 
-use crate::corpus::{CorpusError, Pages};
-use crate::page::{self, PAGE, Packer, Page};
+use crate::page::{self, Packer};
 use crate::rng::Rng;
+use examples::corpus::{CorpusError, PAGE, Page, Pages};
 
 /// What a pool asks of the lock in its zspages.
 pub(crate) trait ZspageLock: RawRwLock + Send + Sync + 'static {}

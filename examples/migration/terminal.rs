@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::closeup::Closeup;
 use crate::events::{Event, Kind, Lane, Purpose, Record, Role};
 use crate::timeline::{self, Counted, LaneColumns, MigratorRow};
-use crate::units;
+use examples::units;
 
 /// Columns of a row; with its label and its total a row fits into 108 characters.
 const COLUMNS: usize = 64;

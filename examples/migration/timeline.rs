@@ -2,7 +2,7 @@
 
 use crate::events::{Event, Kind, Lane, Purpose, Record, Role};
 use crate::sample::Sample;
-use crate::units;
+use examples::units;
 
 /// What one lane did in each column.
 #[derive(Clone, Debug, PartialEq)]

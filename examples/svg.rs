@@ -4,28 +4,33 @@ use std::fmt::Write;
 
 /// A picture under construction; coordinates are pixels from the upper left corner.
 #[derive(Debug)]
-pub(crate) struct Canvas {
+pub struct Canvas {
     width: f64,
     body: String,
 }
 
 /// Where a text is attached to its point.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Anchor {
+pub enum Anchor {
+    /// The text begins there.
     Start,
+    /// The middle of the text is there.
     Middle,
+    /// The text ends there.
     End,
 }
 
 impl Canvas {
-    pub(crate) fn new(width: f64) -> Self {
+    /// An empty canvas of this width.
+    pub fn new(width: f64) -> Self {
         Canvas {
             width,
             body: String::new(),
         }
     }
 
-    pub(crate) fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
+    /// A rectangle, from its upper left corner.
+    pub fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
         let class = escaped(class);
         let _ = writeln!(
             self.body,
@@ -33,7 +38,8 @@ impl Canvas {
         );
     }
 
-    pub(crate) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    /// A straight line.
+    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let class = escaped(class);
         let ((x1, y1), (x2, y2)) = (from, to);
         let _ = writeln!(
@@ -42,7 +48,8 @@ impl Canvas {
         );
     }
 
-    pub(crate) fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
+    /// Straight lines from point to point.
+    pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let class = escaped(class);
         let _ = write!(self.body, r#"<polyline class="{class}" points=""#);
         for (x, y) in points {
@@ -51,7 +58,8 @@ impl Canvas {
         self.body.push_str("\"/>\n");
     }
 
-    pub(crate) fn text(&mut self, class: &str, anchor: Anchor, x: f64, y: f64, text: &str) {
+    /// One line of text; `y` is its baseline.
+    pub fn text(&mut self, class: &str, anchor: Anchor, x: f64, y: f64, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -65,12 +73,12 @@ impl Canvas {
     }
 
     /// Puts another canvas on top of this one.
-    pub(crate) fn append(&mut self, other: Canvas) {
+    pub fn append(&mut self, other: Canvas) {
         self.body.push_str(&other.body);
     }
 
     /// The finished document: `title` is what a screen reader says, `style` is CSS.
-    pub(crate) fn finish(self, height: f64, title: &str, style: &str) -> String {
+    pub fn finish(self, height: f64, title: &str, style: &str) -> String {
         let Canvas { width, body } = self;
         let (title, style) = (escaped(title), escaped(style));
         format!(
@@ -100,46 +108,46 @@ fn escaped(text: &str) -> String {
     out
 }
 
+/// Panics unless tags nest and close, attributes are quoted, and no bare `&` or `<` is left in
+/// texts: what the tests of every picture ask first.
+pub fn assert_well_formed(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = svg;
+    while let Some(at) = rest.find('<') {
+        assert_entities(&rest[..at]);
+        let end = at + rest[at..].find('>').expect("every tag ends");
+        let tag = &rest[at + 1..end];
+        assert!(!tag.contains('<'), "a tag inside a tag: {tag}");
+        assert_eq!(tag.matches('"').count() % 2, 0, "unbalanced quotes: {tag}");
+        assert_entities(tag);
+        let name = tag
+            .trim_start_matches('/')
+            .split([' ', '/'])
+            .next()
+            .unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "wrong closing tag");
+        } else if !tag.ends_with('/') {
+            open.push(name);
+        }
+        rest = &rest[end + 1..];
+    }
+    assert_eq!(rest.trim(), "", "text after the document");
+    assert!(open.is_empty(), "left open: {open:?}");
+}
+
+fn assert_entities(text: &str) {
+    for part in text.split('&').skip(1) {
+        let known = ["amp;", "lt;", "gt;", "quot;"]
+            .iter()
+            .any(|entity| part.starts_with(entity));
+        assert!(known, "a bare & before {part:?}");
+    }
+}
+
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// Checks that tags nest and close, attributes are quoted, and no bare `&` or `<` is left in
-    /// texts.
-    pub(crate) fn assert_well_formed(svg: &str) {
-        let mut open: Vec<&str> = Vec::new();
-        let mut rest = svg;
-        while let Some(at) = rest.find('<') {
-            assert_entities(&rest[..at]);
-            let end = at + rest[at..].find('>').expect("every tag ends");
-            let tag = &rest[at + 1..end];
-            assert!(!tag.contains('<'), "a tag inside a tag: {tag}");
-            assert_eq!(tag.matches('"').count() % 2, 0, "unbalanced quotes: {tag}");
-            assert_entities(tag);
-            let name = tag
-                .trim_start_matches('/')
-                .split([' ', '/'])
-                .next()
-                .unwrap();
-            if tag.starts_with('/') {
-                assert_eq!(open.pop(), Some(name), "wrong closing tag");
-            } else if !tag.ends_with('/') {
-                open.push(name);
-            }
-            rest = &rest[end + 1..];
-        }
-        assert_eq!(rest.trim(), "", "text after the document");
-        assert!(open.is_empty(), "left open: {open:?}");
-    }
-
-    fn assert_entities(text: &str) {
-        for part in text.split('&').skip(1) {
-            let known = ["amp;", "lt;", "gt;", "quot;"]
-                .iter()
-                .any(|entity| part.starts_with(entity));
-            assert!(known, "a bare & before {part:?}");
-        }
-    }
 
     #[test]
     fn every_shape_is_well_formed() {

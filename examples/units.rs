@@ -1,7 +1,7 @@
 //! Numbers as people read them: `12,288`, `9.2 µs`, `21.4 MiB`.
 
 /// A count with a comma between groups of three digits.
-pub(crate) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -14,13 +14,13 @@ pub(crate) fn count(n: u64) -> String {
 }
 
 /// A count with its noun: `1 zspage`, `2,000 zspages`.
-pub(crate) fn counted(n: u64, noun: &str) -> String {
+pub fn counted(n: u64, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(n))
 }
 
 /// A time span given in nanoseconds, in the unit that needs fewest digits.
-pub(crate) fn duration(ns: u64) -> String {
+pub fn duration(ns: u64) -> String {
     let ns = ns as f64;
     let (value, unit) = match ns {
         0.0 => return "0".to_owned(),
@@ -34,7 +34,7 @@ pub(crate) fn duration(ns: u64) -> String {
 }
 
 /// A byte count in MiB, or in KiB if it is less than one.
-pub(crate) fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     match n {
         0..0x10_0000 => format!("{:.1} KiB", n as f64 / 1024.0),
         _ => format!("{:.1} MiB", n as f64 / 1_048_576.0),

@@ -6,16 +6,23 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::page::{PAGE, Page};
+/// Bytes in a page.
+pub const PAGE: usize = 4096;
+
+/// The contents of one page.
+pub type Page = [u8; PAGE];
 
 /// Folders that every Linux system has; the running executable comes before them.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/bin", "/usr/lib", "/usr/share/doc"];
 
 /// Input that cannot be used; each message says what to do.
 #[derive(Debug)]
-pub(crate) enum CorpusError {
+pub enum CorpusError {
+    /// There is no such path.
     Missing(PathBuf),
+    /// The path exists and cannot be read.
     Unreadable(PathBuf, io::Error),
+    /// Everything was read, and there was not a byte in it.
     Empty,
 }
 
@@ -42,18 +49,21 @@ impl fmt::Display for CorpusError {
 
 /// What has been read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) pages: u64,
+pub struct Summary {
+    /// Files opened.
+    pub files: u64,
+    /// Bytes of those files, without the zeros that fill up pages.
+    pub bytes: u64,
+    /// Pages returned.
+    pub pages: u64,
     /// The bound on the amount stopped the reading.
-    pub(crate) bounded: bool,
+    pub bounded: bool,
 }
 
-/// The pages of the input, in the order of the paths. The last page of a file is filled up with
-/// zeros, as in the page cache.
+/// The pages of the input, of `N` bytes each, in the order of the paths. The last page of a file is
+/// filled up with zeros, as in the page cache.
 #[derive(Debug)]
-pub(crate) struct Pages {
+pub struct Pages<const N: usize = PAGE> {
     /// Roots not begun yet, last one first.
     roots: Vec<PathBuf>,
     /// Files and folders of the current root still to be read, next one last.
@@ -74,11 +84,11 @@ struct OpenFile {
     left: u64,
 }
 
-impl Pages {
+impl<const N: usize> Pages<N> {
     /// The executable and the system's folders, an equal share of `max_pages` from each and from no
     /// file more than a sixteenth of that, so that programs, libraries and texts are all there.
     /// What cannot be read is passed over.
-    pub(crate) fn of_the_system(max_pages: u64) -> Self {
+    pub fn of_the_system(max_pages: u64) -> Self {
         let mut roots: Vec<PathBuf> = SYSTEM_FOLDERS.iter().rev().map(PathBuf::from).collect();
         roots.extend(std::env::current_exe());
         Self::new(roots, max_pages, false)
@@ -86,7 +96,7 @@ impl Pages {
 
     /// The user's paths, each to its end or until `max_pages` are read. What cannot be read is an
     /// error.
-    pub(crate) fn of_the_user(inputs: &[PathBuf], max_pages: u64) -> Result<Self, CorpusError> {
+    pub fn of_the_user(inputs: &[PathBuf], max_pages: u64) -> Result<Self, CorpusError> {
         // All paths first: a typing error in the last one should not cost the time of reading the
         // others.
         for path in inputs {
@@ -112,16 +122,17 @@ impl Pages {
         }
     }
 
-    pub(crate) fn summary(&self) -> Summary {
+    /// What has been read so far.
+    pub fn summary(&self) -> Summary {
         self.summary
     }
 
     /// Reads the next page of the open file; `None` when the file has ended.
-    fn page_of_file(&mut self) -> Result<Option<Page>, CorpusError> {
+    fn page_of_file(&mut self) -> Result<Option<[u8; N]>, CorpusError> {
         let Some(file) = &mut self.file else {
             return Ok(None);
         };
-        let mut page = [0; PAGE];
+        let mut page = [0; N];
         let len = if file.left == 0 {
             0
         } else {
@@ -156,8 +167,8 @@ impl Pages {
                 .extend(entries(&path).map_err(|e| refuse(&path, e))?);
         } else {
             let file = File::open(&path).map_err(|e| refuse(&path, e))?;
-            // A bounded buffer in front of the file: one system call for 32 pages.
-            let reader = BufReader::with_capacity(32 * PAGE, file);
+            // A bounded buffer in front of the file: one system call for many pages.
+            let reader = BufReader::with_capacity(128 << 10, file);
             self.summary.files += 1;
             self.file = Some(OpenFile {
                 path,
@@ -184,8 +195,8 @@ impl Pages {
     }
 }
 
-impl Iterator for Pages {
-    type Item = Result<Page, CorpusError>;
+impl<const N: usize> Iterator for Pages<N> {
+    type Item = Result<[u8; N], CorpusError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -261,8 +272,7 @@ mod tests {
 
     impl Folder {
         fn new(test: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("migration-{test}-{}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("corpus-{test}-{}", std::process::id()));
             fs::create_dir_all(path.join("sub")).unwrap();
             Folder(path)
         }
@@ -281,7 +291,7 @@ mod tests {
     }
 
     fn read(inputs: &[PathBuf], max_pages: u64) -> (Vec<Page>, Summary) {
-        let mut pages = Pages::of_the_user(inputs, max_pages).unwrap();
+        let mut pages = Pages::<PAGE>::of_the_user(inputs, max_pages).unwrap();
         let read = pages.by_ref().map(|page| page.unwrap()).collect();
         (read, pages.summary())
     }
@@ -340,21 +350,21 @@ mod tests {
     fn missing_and_unreadable_input_is_named() {
         let folder = Folder::new("missing");
         let gone = folder.0.join("gone");
-        let error = Pages::of_the_user(std::slice::from_ref(&gone), 1).unwrap_err();
+        let error = Pages::<PAGE>::of_the_user(std::slice::from_ref(&gone), 1).unwrap_err();
         assert!(
             matches!(&error, CorpusError::Missing(path) if *path == gone),
             "{error:?}"
         );
 
         // Reading address 0 of a process fails for every user, root included.
-        let mut pages = Pages::of_the_user(&["/proc/self/mem".into()], 1).unwrap();
+        let mut pages = Pages::<PAGE>::of_the_user(&["/proc/self/mem".into()], 1).unwrap();
         let error = pages.next().unwrap().unwrap_err();
         assert!(matches!(error, CorpusError::Unreadable(..)), "{error:?}");
     }
 
     #[test]
     fn the_system_has_enough_pages_and_no_root_takes_all() {
-        let mut pages = Pages::of_the_system(400);
+        let mut pages = Pages::<PAGE>::of_the_system(400);
         let read = pages.by_ref().filter(|page| page.is_ok()).count() as u64;
         assert_eq!(read, pages.summary().pages);
         assert!(read <= 400);

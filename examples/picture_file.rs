@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 /// A file that can be written, as was found out before any work was done. If the run ends before the
 /// picture is drawn, no empty file stays behind; one that was there before keeps its contents.
 #[derive(Debug)]
-pub(crate) struct PictureFile {
+pub struct PictureFile {
     path: PathBuf,
     /// It is empty, and made here.
     new: bool,
 }
 
 impl PictureFile {
-    pub(crate) fn reserve(path: &Path) -> io::Result<Self> {
+    /// Finds out whether `path` can be written.
+    pub fn reserve(path: &Path) -> io::Result<Self> {
         let new = match OpenOptions::new().write(true).create_new(true).open(path) {
             Ok(_) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -29,7 +30,8 @@ impl PictureFile {
         })
     }
 
-    pub(crate) fn write(mut self, drawing: &str) -> io::Result<()> {
+    /// Puts the picture into the file.
+    pub fn write(mut self, drawing: &str) -> io::Result<()> {
         fs::write(&self.path, drawing)?;
         self.new = false;
         Ok(())
@@ -51,7 +53,7 @@ mod tests {
 
     /// A path of this process in the system's folder for such things.
     fn scratch(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("migration-{}-{name}.svg", std::process::id()))
+        std::env::temp_dir().join(format!("picture-{}-{name}.svg", std::process::id()))
     }
 
     #[test]
