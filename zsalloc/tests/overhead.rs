@@ -50,7 +50,7 @@ fn brute_table(page_size: usize, chain: usize) -> Vec<Class> {
 /// The figures of a list of (length, slots that share the lock), one entry an object, in integers:
 /// costs are multiples of 2^-64 bytes, rounded down.
 fn brute_figures(mut objects: Vec<(usize, usize)>, lock: usize) -> [f64; 5] {
-    objects.sort_by(|a, b| b.1.cmp(&a.1));
+    objects.sort_by_key(|(_, slots)| std::cmp::Reverse(*slots));
     let costs: Vec<u128> = objects
         .iter()
         .map(|(_, slots)| ((lock as u128) << 64) / *slots as u128)
