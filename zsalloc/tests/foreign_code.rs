@@ -1,0 +1,183 @@
+//! Code that the pool calls but has not written: page sources, locks, iterators. It may use the pool where
+//! the chapter "Plugging in" says so.
+
+mod common;
+
+use std::cell::Cell;
+use std::mem::forget;
+use std::sync::{Arc, OnceLock};
+
+use common::calling_back::{Call, CallingBack, outgrown};
+use common::{is_intact, object};
+use zsalloc::lock_api::RawRwLock;
+use zsalloc::{MigrateError, Mmap, PageSource, Pool};
+use zslock::RawZsLock;
+
+/// Everything that a pool does, some of it in the same class as everybody else's objects.
+fn use_in_every_way<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>) {
+    let mut handle = pool.insert(&object(3328, 1)).unwrap();
+    assert!(is_intact(&pool.read(&handle)));
+    pool.replace(&mut handle, &object(100, 2)).unwrap();
+    pool.write(&mut handle)[99] = 1;
+    pool.compact();
+    for zspage in pool.zspages() {
+        let _ = pool.migrate(zspage.id);
+    }
+    assert!(pool.stats().objects > 0 && !pool.class_stats().is_empty());
+    assert!(pool.freeable() <= pool.resident_pages());
+    pool.free_many([handle]);
+    pool.trim();
+}
+
+thread_local! {
+    /// How often foreign code may still call the pool back, and how often it has.
+    static CALLS: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// Calls `f`, but not within itself, and only while it is allowed.
+fn call_back(f: impl FnOnce()) {
+    if let (left @ 1.., done) = CALLS.get() {
+        CALLS.set((0, done));
+        f();
+        CALLS.set((left - 1, done + 1));
+    }
+}
+
+#[test]
+fn a_page_source_may_use_the_pool_that_it_serves() {
+    type Calling = Pool<RawZsLock, Arc<CallingBack>>;
+    static POOL: OnceLock<Calling> = OnceLock::new();
+    let source = Arc::new(CallingBack::default());
+    let builder = Pool::builder().backend(Arc::clone(&source)).retain_pages(3);
+    let pool = POOL.get_or_init(|| builder.build().unwrap());
+    let handles = outgrown(pool);
+    let id = pool.zspages().next().unwrap().id;
+    source.set(Some(|_: Call| {
+        call_back(|| use_in_every_way(POOL.get().unwrap()));
+    }));
+    CALLS.set((1000, 0));
+    // The callback compacts, so the zspage may be gone when its new pages come.
+    let migrated = pool.migrate(id);
+    assert!(matches!(migrated, Ok(()) | Err(MigrateError::Gone)));
+    pool.compact();
+    let (mut more, mut rest) = (Vec::new(), handles);
+    more.extend((0..100).map(|i| pool.insert(&object(4096, i)).unwrap()));
+    pool.free_many(more.drain(..50));
+    rest.drain(..9).for_each(|handle| pool.free(handle));
+    pool.trim();
+    let (_, calls) = CALLS.replace((0, 0));
+    // In a migration, a compaction, insertions, frees, and for retained pages.
+    assert!(calls > 100, "{calls}");
+    assert!(rest.iter().chain(&more).all(|h| is_intact(&pool.read(h))));
+    pool.free_many(rest.into_iter().chain(more));
+    pool.trim();
+    assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
+}
+
+/// `RawZsLock` whose code calls back where the pool holds no lock.
+struct Calling(RawZsLock);
+
+static CALLING: OnceLock<Pool<Calling, Mmap>> = OnceLock::new();
+
+fn call_pool_back() {
+    call_back(|| {
+        if let Some(pool) = CALLING.get() {
+            use_in_every_way(pool);
+        }
+    });
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        call_pool_back();
+    }
+}
+
+// SAFETY: forwards to a lock that keeps the promise.
+unsafe impl RawRwLock for Calling {
+    const INIT: Self = Self(RawZsLock::INIT);
+    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
+    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
+
+    fn lock_shared(&self) -> Self::SharedGuard {
+        call_pool_back();
+        self.0.lock_shared()
+    }
+
+    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
+        self.0.try_lock_shared()
+    }
+
+    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.unlock_shared(guard) }
+    }
+
+    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
+        unreachable!("the pool only tries")
+    }
+
+    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
+        self.0.try_lock_exclusive()
+    }
+
+    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.unlock_exclusive(guard) }
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        self.0.is_locked_exclusive()
+    }
+}
+
+#[test]
+fn a_lock_may_use_its_pool_where_it_is_made_acquired_and_dropped() {
+    let new_lock = || {
+        call_pool_back();
+        Calling::INIT
+    };
+    let builder = Pool::builder().lock_with(new_lock);
+    let pool = CALLING.get_or_init(|| builder.build().unwrap());
+    CALLS.set((500, 0));
+    let handles: Vec<_> = (0..300)
+        .map(|i| pool.insert(&object(3328, i)).unwrap())
+        .collect();
+    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+    pool.compact();
+    pool.free_many(handles);
+    let (left, calls) = CALLS.replace((0, 0));
+    assert!(left == 0 && calls == 500, "{calls}");
+    assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
+}
+
+/// A forgotten map keeps its zspage where it is as long as that exists, and does nothing else.
+#[test]
+fn a_forgotten_map_only_keeps_its_zspage_in_place() {
+    let pool = Pool::new();
+    let mut handle = pool.insert(&object(1000, 1)).unwrap();
+    let other = pool.insert(&object(1000, 2)).unwrap();
+    let id = pool.zspages().next().unwrap().id;
+    // Owned, so that the validator, if it is on, does not expect this thread to let go of it.
+    forget(Pool::read_owned(&pool, &handle));
+    forget(Pool::read_owned(&pool, &handle));
+    for _ in 0..100 {
+        assert_eq!(pool.migrate(id), Err(MigrateError::Busy));
+        pool.replace(&mut handle, &object(1000, 3)).unwrap();
+        pool.compact();
+        assert_eq!(*pool.read(&handle), object(1000, 3));
+        pool.free(pool.insert(&object(1000, 4)).unwrap());
+    }
+    pool.free(other);
+    pool.free(handle);
+    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
+    // Nor does it keep a pool from ending.
+    let pool = Pool::new();
+    let handle = pool.insert(&object(1000, 1)).unwrap();
+    forget(Pool::read_owned(&pool, handle));
+    drop(pool);
+}
