@@ -7,10 +7,35 @@ use lock_api::RawRwLock;
 use crate::backend::PageSource;
 use crate::class::Slots;
 use crate::error::MigrateError;
+use crate::pages::NoPages;
 use crate::pool::Pool;
 use crate::primitive::shadow;
 use crate::reclaim::{self, Pin};
 use crate::zspage::{WriteHold, Zspage, ZspageId};
+
+/// What a migration moved.
+pub(crate) struct Moved {
+    pub(crate) objects: usize,
+    pub(crate) pages: usize,
+}
+
+/// Why it moved nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotMoved {
+    Busy,
+    Gone,
+    NoPages(NoPages),
+}
+
+impl From<NotMoved> for MigrateError {
+    fn from(reason: NotMoved) -> Self {
+        match reason {
+            NotMoved::Busy => Self::Busy,
+            NotMoved::Gone => Self::Gone,
+            NotMoved::NoPages(_) => Self::Source,
+        }
+    }
+}
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Moves a zspage to new pages and returns the old ones. Handles stay valid; maps that arrive
@@ -42,57 +67,53 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// See [`MigrateError`]; the zspage is where it was.
     #[track_caller]
     pub fn migrate(&self, id: ZspageId) -> Result<(), MigrateError> {
-        let result = self.try_migrate(id);
-        match result {
-            Ok(objects) => self.counters.migrated(objects),
-            Err(MigrateError::Busy) => self.counters.migration_refused(),
-            Err(MigrateError::Gone | MigrateError::Source) => {}
+        if self.find(id, &reclaim::pin()).is_none() {
+            return Err(MigrateError::Gone);
         }
-        result.map(drop)
+        self.prepare([id]);
+        self.migrate_prepared(id)?;
+        Ok(())
     }
 
-    /// The number of objects moved.
+    /// Migrates a zspage whose lock was [prepared](Self::prepare), and counts it.
     #[track_caller]
-    fn try_migrate(&self, id: ZspageId) -> Result<usize, MigrateError> {
-        let pin = reclaim::pin();
-        let zspage = self.find(id, &pin).ok_or(MigrateError::Gone)?;
-        if let Some(prepare) = self.prepare_exclusive {
-            prepare(&[&zspage.lock]);
+    pub(crate) fn migrate_prepared(&self, id: ZspageId) -> Result<Moved, NotMoved> {
+        let result = self.try_migrate(id);
+        match &result {
+            Ok(moved) => self.counters.migrated(moved.objects),
+            Err(NotMoved::Busy) => self.counters.migration_refused(),
+            Err(NotMoved::Gone | NotMoved::NoPages(_)) => {}
         }
+        result
+    }
+
+    #[track_caller]
+    fn try_migrate(&self, id: ZspageId) -> Result<Moved, NotMoved> {
+        let pin = reclaim::pin();
+        let zspage = self.find(id, &pin).ok_or(NotMoved::Gone)?;
         // Pages come without the class lock. Do not fetch them in vain.
         if zspage.lock.is_locked() {
-            return Err(MigrateError::Busy);
+            return Err(NotMoved::Busy);
         }
         let pages = zspage.pages();
-        let new = self.pages.take(pages);
-        let new = new.map_err(|_| MigrateError::Source)?;
+        // Goes back at the end, whatever happens here, and without the class lock: it is declared
+        // before the class.
+        let mut run = self.pages.take_spare(pages).map_err(NotMoved::NoPages)?;
 
         let class = self.lock_class(zspage.class());
-        let moved = match class.get(zspage) {
-            None => Err(MigrateError::Gone),
-            Some(slots) => match WriteHold::try_lock(zspage) {
-                None => Err(MigrateError::Busy),
-                Some(hold) => {
-                    let old = zspage.base();
-                    // SAFETY: `new` is as long as the zspage and nobody else's.
-                    unsafe { copy_objects(slots, new) };
-                    zspage.set_base(new);
-                    // Release: the unlock. A reader that locks the zspage from now on finds the new
-                    // base and the bytes copied there.
-                    drop(hold);
-                    Ok((old, slots.used()))
-                }
-            },
-        };
-        // Pages go back without it, too.
-        drop(class);
-        let (unused, result) = match moved {
-            Ok((old, objects)) => (old, Ok(objects)),
-            Err(error) => (new, Err(error)),
-        };
-        // SAFETY: both runs came from `take(pages)`; the one not in use is given back.
-        unsafe { self.pages.give(unused, pages) };
-        result
+        let slots = class.get(zspage).ok_or(NotMoved::Gone)?;
+        let hold = WriteHold::try_lock(zspage).ok_or(NotMoved::Busy)?;
+        let old = zspage.base();
+        // SAFETY: the new run is as long as the zspage and nobody else's.
+        unsafe { copy_objects(slots, run.base()) };
+        zspage.set_base(run.base());
+        // SAFETY: the zspage's run came from `take`, too, and is the zspage's no longer.
+        unsafe { run.exchange(old) };
+        // Release: the unlock. A reader that locks the zspage from now on finds the new base and the
+        // bytes copied there.
+        drop(hold);
+        let objects = slots.used();
+        Ok(Moved { objects, pages })
     }
 
     /// The header that an id names, if the zspage still has one. Whether it is still in its class

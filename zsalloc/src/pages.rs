@@ -1,10 +1,12 @@
 //! The pool's pages: its source, its limit, and the free runs that it retains.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::backend::{PageSource, SOURCE_PAGE};
+use crate::backend::{PageSource, SOURCE_PAGE, SourceError, addresses, overlaps};
 use crate::class_lock::{self, PoolMutex, leaf_mutex};
 use crate::primitive::shadow;
 
@@ -26,6 +28,8 @@ struct Run {
 unsafe impl Send for Run {}
 
 /// Free runs that were not returned to the source.
+///
+/// Invariant: none of them overlaps an excluded span, except those of an evacuation that panics.
 #[derive(Default)]
 struct Retained {
     /// By length: the runs of `n` pages at `n`, the oldest first. Zspages have few lengths.
@@ -33,6 +37,8 @@ struct Retained {
     /// Of all of them.
     pages: usize,
     next_stamp: u64,
+    /// The addresses that are being evacuated: no run comes from there or is kept there.
+    excluded: Vec<Range<usize>>,
 }
 
 impl Retained {
@@ -51,6 +57,24 @@ impl Retained {
         let run = self.by_length.get_mut(pages)?.pop_back()?;
         self.pages -= pages;
         Some(run.base)
+    }
+
+    /// Takes out all runs that overlap a span of addresses, with their lengths.
+    fn take_inside(&mut self, span: &Range<usize>, page_size: usize) -> Vec<(NonNull<u8>, usize)> {
+        let span = std::slice::from_ref(span);
+        let mut inside = Vec::new();
+        for (pages, runs) in self.by_length.iter_mut().enumerate() {
+            let before = inside.len();
+            runs.retain(|run| {
+                let stays = !overlaps(&addresses(run.base, pages * page_size), span);
+                if !stays {
+                    inside.push((run.base, pages));
+                }
+                stays
+            });
+            self.pages -= pages * (inside.len() - before);
+        }
+        inside
     }
 
     /// The oldest run of any length, and its length.
@@ -73,6 +97,8 @@ pub(crate) struct Pages<S: PageSource> {
     resident: AtomicUsize,
     retain: usize,
     retained: PoolMutex<Retained>,
+    /// The number of excluded spans. Changes with `retained` locked.
+    exclusions: AtomicUsize,
 }
 
 impl<S: PageSource> Pages<S> {
@@ -84,6 +110,7 @@ impl<S: PageSource> Pages<S> {
             resident: AtomicUsize::new(0),
             retain,
             retained: leaf_mutex(&class_lock::RETAINED, Retained::default()),
+            exclusions: AtomicUsize::new(0),
         }
     }
 
@@ -118,11 +145,49 @@ impl<S: PageSource> Pages<S> {
                 return Err(NoPages::Limit);
             }
         }
-        let run = self.source.alloc(pages * self.source_pages());
-        run.map_err(|_| {
-            self.unreserve(pages);
-            NoPages::Source
+        let counted = Counted { pool: self, pages };
+        let run = self.alloc(pages * self.source_pages());
+        let run = run.map_err(|_| NoPages::Source)?;
+        mem::forget(counted);
+        Ok(run)
+    }
+
+    /// Like `take`; the run goes back unless it is exchanged.
+    pub(crate) fn take_spare(&self, pages: usize) -> Result<SpareRun<'_, S>, NoPages> {
+        let base = self.take(pages)?;
+        Ok(SpareRun {
+            pool: self,
+            base,
+            pages,
         })
+    }
+
+    /// A run of `pages` pages of the source, outside of what is excluded.
+    fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
+        // Relaxed: an exclusion that begins at this moment may be missed. This run then belongs to
+        // those that were taken before, which whoever excludes has to look for anyway.
+        if self.exclusions.load(Ordering::Relaxed) == 0 {
+            return self.source.alloc(pages);
+        }
+        let excluded = self.retained.lock().excluded.clone();
+        let run = self.source.alloc_outside(pages, &excluded)?;
+        if overlaps(&addresses(run, pages * SOURCE_PAGE), &excluded) {
+            // The source does not keep to it. An evacuation would never end.
+            // SAFETY: just allocated, and unused.
+            unsafe { self.source.release(run, pages) };
+            return Err(SourceError);
+        }
+        Ok(run)
+    }
+
+    /// Lets no run come from a span of addresses, and none be retained there, until the result is
+    /// dropped. Exclusions may overlap.
+    pub(crate) fn exclude(&self, span: Range<usize>) -> Exclusion<'_, S> {
+        let mut retained = self.retained.lock();
+        retained.excluded.push(span.clone());
+        // Relaxed: see `alloc`.
+        self.exclusions.fetch_add(1, Ordering::Relaxed);
+        Exclusion { pool: self, span }
     }
 
     /// Gives a run back. No class or zspage lock is held: this may be a system call.
@@ -132,8 +197,7 @@ impl<S: PageSource> Pages<S> {
     /// `run` came from `take(pages)` of this pool and is not used any more.
     pub(crate) unsafe fn give(&self, run: NonNull<u8>, pages: usize) {
         shadow::given_back(run, pages * self.page_size);
-        if pages <= self.retain {
-            self.retained.lock().put(run, pages);
+        if pages <= self.retain && self.put_retained(run, pages) {
             self.trim(self.retain);
         } else {
             // SAFETY: the caller's promise.
@@ -151,6 +215,26 @@ impl<S: PageSource> Pages<S> {
         // SAFETY: the caller's promise; a page of ours is whole pages of the source.
         unsafe { self.source.discard(start, pages * self.source_pages()) };
         shadow::taken(start, pages * self.page_size);
+    }
+
+    /// False if the run lies where nothing may stay.
+    fn put_retained(&self, run: NonNull<u8>, pages: usize) -> bool {
+        let mut retained = self.retained.lock();
+        let excluded = overlaps(&addresses(run, pages * self.page_size), &retained.excluded);
+        if !excluded {
+            retained.put(run, pages);
+        }
+        !excluded
+    }
+
+    /// The address and the pages of every retained run.
+    pub(crate) fn retained_runs(&self) -> Vec<(usize, usize)> {
+        let retained = self.retained.lock();
+        let by_length = retained.by_length.iter().enumerate();
+        let address = |pages| move |run: &Run| (run.base.addr().get(), pages);
+        by_length
+            .flat_map(|(pages, runs)| runs.iter().map(address(pages)))
+            .collect()
     }
 
     /// Returns retained runs until at most `keep` pages are retained.
@@ -180,9 +264,10 @@ impl<S: PageSource> Pages<S> {
     ///
     /// As for `give`.
     unsafe fn release(&self, run: NonNull<u8>, pages: usize) {
+        // A source that panics has the run all the same: the pool can do nothing more with it.
+        let _counted = Counted { pool: self, pages };
         // SAFETY: `take` asked the source for this many of its pages; the caller is done with them.
         unsafe { self.source.release(run, pages * self.source_pages()) };
-        self.unreserve(pages);
     }
 
     /// Counts `pages` in, unless that would exceed the limit.
@@ -196,11 +281,6 @@ impl<S: PageSource> Pages<S> {
         counted.is_ok()
     }
 
-    fn unreserve(&self, pages: usize) {
-        // Relaxed: see `reserve`.
-        self.resident.fetch_sub(pages, Ordering::Relaxed);
-    }
-
     fn source_pages(&self) -> usize {
         self.page_size / SOURCE_PAGE
     }
@@ -209,6 +289,109 @@ impl<S: PageSource> Pages<S> {
 impl<S: PageSource> Drop for Pages<S> {
     fn drop(&mut self) {
         self.trim(0);
+    }
+}
+
+/// Pages that are counted as resident: until this is dropped, which happens also if the source
+/// panics.
+struct Counted<'p, S: PageSource> {
+    pool: &'p Pages<S>,
+    pages: usize,
+}
+
+impl<S: PageSource> Drop for Counted<'_, S> {
+    fn drop(&mut self) {
+        // Relaxed: see `reserve`.
+        self.pool.resident.fetch_sub(self.pages, Ordering::Relaxed);
+    }
+}
+
+/// A run that goes back when this is dropped; with no class or zspage locked.
+pub(crate) struct SpareRun<'p, S: PageSource> {
+    pool: &'p Pages<S>,
+    base: NonNull<u8>,
+    pages: usize,
+}
+
+impl<S: PageSource> SpareRun<'_, S> {
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Lets another run go back instead.
+    ///
+    /// # Safety
+    ///
+    /// `other` is as long, came from `take` of the same pool, and is not used any more when this is
+    /// dropped.
+    pub(crate) unsafe fn exchange(&mut self, other: NonNull<u8>) {
+        self.base = other;
+    }
+}
+
+impl<S: PageSource> Drop for SpareRun<'_, S> {
+    fn drop(&mut self) {
+        // SAFETY: from `take(pages)`, and unused: so `take_spare` made it, and `exchange` was
+        // promised.
+        unsafe { self.pool.give(self.base, self.pages) };
+    }
+}
+
+/// A span of addresses that no run comes from: see [`Pages::exclude`].
+pub(crate) struct Exclusion<'p, S: PageSource> {
+    pool: &'p Pages<S>,
+    span: Range<usize>,
+}
+
+impl<S: PageSource> Exclusion<'_, S> {
+    /// Returns the retained runs inside to their source; how many pages these were. None comes
+    /// after that.
+    pub(crate) fn release_retained(&self) -> usize {
+        let page_size = self.pool.page_size;
+        let runs = self.pool.retained.lock().take_inside(&self.span, page_size);
+        let mut runs = Outgoing {
+            pool: self.pool,
+            runs,
+        };
+        let mut released = 0;
+        while let Some((run, pages)) = runs.runs.pop() {
+            // SAFETY: a retained run came from `take`, and it is no longer in the list.
+            unsafe { self.pool.release(run, pages) };
+            released += pages;
+        }
+        released
+    }
+
+    /// Lets the source give back what it keeps inside. Returns whether nothing is left there.
+    pub(crate) fn trim_source(&self) -> bool {
+        self.pool.source.trim(self.span.clone())
+    }
+}
+
+impl<S: PageSource> Drop for Exclusion<'_, S> {
+    fn drop(&mut self) {
+        let mut retained = self.pool.retained.lock();
+        let mut excluded = retained.excluded.iter();
+        if let Some(place) = excluded.position(|span| *span == self.span) {
+            retained.excluded.swap_remove(place);
+        }
+        // Relaxed: see `Pages::alloc`.
+        self.pool.exclusions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs on their way back to the source. Should it panic, the rest is retained again.
+struct Outgoing<'p, S: PageSource> {
+    pool: &'p Pages<S>,
+    runs: Vec<(NonNull<u8>, usize)>,
+}
+
+impl<S: PageSource> Drop for Outgoing<'_, S> {
+    fn drop(&mut self) {
+        let mut retained = self.pool.retained.lock();
+        for (run, pages) in self.runs.drain(..) {
+            retained.put(run, pages);
+        }
     }
 }
 
@@ -232,6 +415,21 @@ mod tests {
         assert_eq!(retained.pages, 1);
         assert_eq!(retained.newest(4), None);
         assert_eq!(retained.oldest(), Some((run(4), 1)));
+        assert_eq!((retained.oldest(), retained.pages), (None, 0));
+    }
+
+    #[test]
+    fn runs_that_touch_a_span_are_taken_out() {
+        let run = |page: usize| NonNull::without_provenance((page * 4096).try_into().unwrap());
+        let mut retained = Retained::default();
+        for (page, pages) in [(1, 4), (5, 1), (6, 1), (8, 3), (11, 1), (12, 4)] {
+            retained.put(run(page), pages);
+        }
+        // Pages 4..12: the first and the last run straddle the borders or lie behind them.
+        let inside = retained.take_inside(&(4 * 4096..12 * 4096), 4096);
+        let expected = [(5, 1), (6, 1), (11, 1), (8, 3), (1, 4)];
+        assert_eq!(inside, expected.map(|(page, pages)| (run(page), pages)));
+        assert_eq!(retained.oldest(), Some((run(12), 4)));
         assert_eq!((retained.oldest(), retained.pages), (None, 0));
     }
 }

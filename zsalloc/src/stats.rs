@@ -63,7 +63,7 @@ pub struct PoolStats {
     /// before it locks, so one that finds the lock released or taken a moment later is miscounted.
     /// (To try first would count exactly, but lockdep learns no order from attempts.)
     pub maps_waited: u64,
-    /// Zspages migrated with [`Pool::migrate`], so far.
+    /// Zspages migrated with [`Pool::migrate`] or [`Pool::evacuate`], so far.
     pub migrations: u64,
     /// Migrations refused because an object was mapped, so far.
     pub migrations_refused: u64,

@@ -1,5 +1,6 @@
 //! A page source that fails on demand, for tests.
 
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,17 +64,31 @@ impl<S> Failing<S> {
     pub fn never_fail(&self) {
         self.fail_to.store(0, Ordering::Relaxed);
     }
+
+    /// Counts an allocation, and says whether it may go on.
+    fn count(&self) -> Result<(), SourceError> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let from = self.fail_from.load(Ordering::Relaxed);
+        let to = self.fail_to.load(Ordering::Relaxed);
+        let fails = (from..to).contains(&call);
+        if fails { Err(SourceError) } else { Ok(()) }
+    }
 }
 
 // SAFETY: hands out what the inner source hands out, or nothing.
 unsafe impl<S: PageSource> PageSource for Failing<S> {
     fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let from = self.fail_from.load(Ordering::Relaxed);
-        if (from..self.fail_to.load(Ordering::Relaxed)).contains(&call) {
-            return Err(SourceError);
-        }
+        self.count()?;
         self.inner.alloc(pages)
+    }
+
+    fn alloc_outside(
+        &self,
+        pages: usize,
+        excluded: &[Range<usize>],
+    ) -> Result<NonNull<u8>, SourceError> {
+        self.count()?;
+        self.inner.alloc_outside(pages, excluded)
     }
 
     unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
@@ -84,6 +99,10 @@ unsafe impl<S: PageSource> PageSource for Failing<S> {
     unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
         // SAFETY: the caller's promise is the same.
         unsafe { self.inner.discard(ptr, pages) }
+    }
+
+    fn trim(&self, span: Range<usize>) -> bool {
+        self.inner.trim(span)
     }
 
     fn granularity(&self) -> usize {

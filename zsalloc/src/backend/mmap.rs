@@ -1,37 +1,31 @@
 //! Pages from the operating system.
 
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fmt;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
-use super::region::{PageMap, REGION_PAGES};
-use super::{PageSource, SOURCE_PAGE, SourceError};
+use super::region::{REGION_BYTES, REGION_PAGES};
+use super::regions::{Region, Regions};
+use super::{PageSource, SOURCE_PAGE, SourceError, overlaps};
 use crate::class_lock::{self, PoolMutex, leaf_mutex};
 
 /// Anonymous private memory of the operating system; a released run goes back to it at once.
 ///
-/// Addresses come in regions of 4 MiB, which is also the longest run. The memory of a released run
-/// is returned with `MADV_DONTNEED`; a region without runs is unmapped (one empty region is kept:
-/// addresses, no memory). Huge pages are switched off: a run of a few pages must not keep 2 MiB
-/// resident.
+/// Addresses come in regions of 4 MiB, aligned to 4 MiB, which is also the longest run. The memory of
+/// a released run is returned with `MADV_DONTNEED`; a region without runs is unmapped (one empty
+/// region is kept: addresses, no memory). Huge pages are switched off: a run of a few pages must not
+/// keep 2 MiB resident.
+///
+/// A run comes from the first region that has one, at the lowest free address. Runs of different
+/// lengths therefore fragment a region: what is free between them may be too short for the next
+/// long run, which then takes another region. That costs addresses and never memory, as only pages
+/// of runs are resident.
 pub struct Mmap {
     regions: PoolMutex<Regions>,
 }
-
-/// Regions by address.
-#[derive(Default)]
-struct Regions(BTreeMap<usize, Region>);
-
-struct Region {
-    base: NonNull<u8>,
-    pages: PageMap,
-}
-
-// SAFETY: the pointer is to a mapping of the process; no thread is tied to it.
-unsafe impl Send for Region {}
 
 impl Mmap {
     /// The source. It holds nothing until pages are allocated.
@@ -48,60 +42,48 @@ impl Default for Mmap {
     }
 }
 
-impl Regions {
-    /// A run from the lowest region that has one.
-    fn take(&mut self, pages: usize) -> Option<NonNull<u8>> {
-        // Pages of the system, which are what it takes back, may be larger than ours.
-        let align = rustix::param::page_size() / SOURCE_PAGE;
-        let regions = self.0.values_mut();
-        let mut candidates = regions.filter(|region| region.pages.may_have(pages));
-        candidates.find_map(|region| {
-            let start = region.pages.take(pages, align.max(1))?;
-            // SAFETY: `start` is within the region.
-            Some(unsafe { region.base.add(start * SOURCE_PAGE) })
-        })
-    }
-
-    /// Makes a run free again. Returns its region, taken out, if no run is left in it and another
-    /// empty one is at hand.
-    fn put(&mut self, run: NonNull<u8>, pages: usize) -> Option<Region> {
-        let (&base, region) = self.0.range_mut(..=run.addr().get()).next_back()?;
-        let start = (run.addr().get() - base) / SOURCE_PAGE;
-        region.pages.put(start, pages);
-        let is_empty = |region: &Region| region.pages.count() == 0;
-        let spare = is_empty(region) && self.0.values().filter(|r| is_empty(r)).count() > 1;
-        spare.then(|| self.0.remove(&base)).flatten()
-    }
-}
-
 // SAFETY: the kernel gives page-aligned, zeroed, private memory; `PageMap` hands out each page once;
 // what is released is discarded first, so it is zeroed when it is handed out again.
 unsafe impl PageSource for Mmap {
     fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
-        if pages > REGION_PAGES {
+        self.alloc_outside(pages, &[])
+    }
+
+    fn alloc_outside(
+        &self,
+        pages: usize,
+        excluded: &[Range<usize>],
+    ) -> Result<NonNull<u8>, SourceError> {
+        let pages = whole_system_pages(pages);
+        if !(1..=REGION_PAGES).contains(&pages) {
             return Err(SourceError);
         }
-        if let Some(run) = self.regions.lock().take(pages) {
+        if let Some(run) = self.regions.lock().take(pages, excluded) {
             return Ok(run);
         }
-        let base = map_region()?;
-        let region = Region {
-            base,
-            pages: PageMap::new(),
-        };
+        // System calls are made without the lock.
+        let region = map_region_outside(excluded)?;
         let mut regions = self.regions.lock();
-        regions.0.insert(base.addr().get(), region);
-        regions.take(pages).ok_or(SourceError)
+        if let Some(run) = regions.take(pages, excluded) {
+            // Another thread has added a region meanwhile, or released a run.
+            drop(regions);
+            // SAFETY: just mapped, and unused.
+            unsafe { unmap_region(&region) };
+            return Ok(run);
+        }
+        regions.add(region);
+        regions.take(pages, excluded).ok_or(SourceError)
     }
 
     unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
+        let pages = whole_system_pages(pages);
         // System calls are made without the lock. Until the run is clean it stays marked as used.
         // SAFETY: the caller no longer uses it.
         unsafe { self.discard(ptr, pages) };
         let unused = self.regions.lock().put(ptr, pages);
         if let Some(region) = unused {
             // SAFETY: taken out of the list, without runs.
-            unsafe { unmap_region(region.base) };
+            unsafe { unmap_region(&region) };
         }
     }
 
@@ -118,50 +100,115 @@ unsafe impl PageSource for Mmap {
         }
     }
 
+    fn trim(&self, span: Range<usize>) -> bool {
+        let mut regions = self.regions.lock();
+        let empty = regions.take_empty(&span);
+        let rest = regions.has_any_in(&span);
+        drop(regions);
+        let unmapped = empty.iter().fold(true, |all, region| {
+            // SAFETY: taken out of the list, without runs.
+            unsafe { unmap_region(region) && all }
+        });
+        unmapped && !rest
+    }
+
     fn granularity(&self) -> usize {
         rustix::param::page_size()
     }
 }
 
-const REGION_BYTES: usize = REGION_PAGES * SOURCE_PAGE;
+/// Pages of the system, which are what it takes back, may be larger than ours.
+fn whole_system_pages(pages: usize) -> usize {
+    pages.next_multiple_of((rustix::param::page_size() / SOURCE_PAGE).max(1))
+}
 
-fn map_region() -> Result<NonNull<u8>, SourceError> {
+/// A new region that does not overlap what is excluded. The kernel may well choose the addresses of
+/// an excluded region that was unmapped a moment ago.
+fn map_region_outside(excluded: &[Range<usize>]) -> Result<Region, SourceError> {
+    let mut inside = Vec::new();
+    // Regions are disjoint, so only a few can be inside.
+    let outside = loop {
+        match map_region() {
+            Ok(region) if overlaps(&region.addresses(), excluded) => inside.push(region),
+            other => break other,
+        }
+    };
+    for region in inside {
+        // SAFETY: just mapped, and unused.
+        unsafe { unmap_region(&region) };
+    }
+    outside
+}
+
+fn map_region() -> Result<Region, SourceError> {
+    let mut base = map(REGION_BYTES)?;
+    // Mostly it is, once the first region was: the kernel puts mappings side by side.
+    if !base.addr().get().is_multiple_of(REGION_BYTES) {
+        // SAFETY: just mapped, and unused.
+        let _ = unsafe { munmap(base.as_ptr().cast(), REGION_BYTES) };
+        base = map_aligned()?;
+    }
+    // A kernel without huge pages refuses the advice, and needs none.
+    // SAFETY: it changes no contents, and the region is ours.
+    let _ = unsafe { madvise(base.as_ptr().cast(), REGION_BYTES, Advice::LinuxNoHugepage) };
+    Ok(Region::new(base))
+}
+
+/// Maps more than a region, and unmaps what is before and behind the aligned part.
+fn map_aligned() -> Result<NonNull<u8>, SourceError> {
+    let all = map(2 * REGION_BYTES)?;
+    let before = all.addr().get().next_multiple_of(REGION_BYTES) - all.addr().get();
+    // SAFETY: a whole region fits between the next multiple and the end.
+    let (base, end) = unsafe { (all.add(before), all.add(before + REGION_BYTES)) };
+    for (rest, bytes) in [(all, before), (end, REGION_BYTES - before)] {
+        if bytes > 0 {
+            // Refused only if the process has too many mappings. Then these addresses are lost; there
+            // is no memory behind them.
+            // SAFETY: just mapped, and unused.
+            let _ = unsafe { munmap(rest.as_ptr().cast(), bytes) };
+        }
+    }
+    Ok(base)
+}
+
+fn map(bytes: usize) -> Result<NonNull<u8>, SourceError> {
     // SAFETY: a null address lets the kernel choose; no existing mapping is touched.
-    let region = unsafe {
+    let mapping = unsafe {
         mmap_anonymous(
             ptr::null_mut(),
-            REGION_BYTES,
+            bytes,
             ProtFlags::READ | ProtFlags::WRITE,
             // NORESERVE: a region is addresses first; memory is committed as pages are touched.
             MapFlags::PRIVATE | MapFlags::NORESERVE,
         )
     };
-    let region = region.map_err(|_| SourceError)?;
-    // A kernel without huge pages refuses the advice, and needs none.
-    // SAFETY: it changes no contents, and the region is ours.
-    let _ = unsafe { madvise(region, REGION_BYTES, Advice::LinuxNoHugepage) };
-    NonNull::new(region.cast()).ok_or(SourceError)
+    let mapping = mapping.map_err(|_| SourceError)?;
+    NonNull::new(mapping.cast()).ok_or(SourceError)
 }
 
+/// Returns whether the addresses went back, too.
+///
 /// # Safety
 ///
-/// `region` is from `map_region` and not used any more.
-unsafe fn unmap_region(region: NonNull<u8>) {
-    let region = region.as_ptr().cast();
+/// The region is in no list and its pages are not used any more.
+unsafe fn unmap_region(region: &Region) -> bool {
+    let base = region.base().as_ptr().cast();
     // SAFETY: the caller's promise.
-    if unsafe { munmap(region, REGION_BYTES) }.is_err() {
+    let unmapped = unsafe { munmap(base, REGION_BYTES) }.is_ok();
+    if !unmapped {
         // The kernel merges neighbouring mappings, and refuses to split one when the process has too
         // many. Then the addresses are lost; the memory still goes back.
         // SAFETY: nobody uses the pages.
-        let _ = unsafe { madvise(region, REGION_BYTES, Advice::LinuxDontNeed) };
+        let _ = unsafe { madvise(base, REGION_BYTES, Advice::LinuxDontNeed) };
     }
+    unmapped
 }
 
 impl Drop for Mmap {
     fn drop(&mut self) {
-        for region in self.regions.get_mut().0.values() {
+        for region in self.regions.get_mut().iter() {
             // SAFETY: what was allocated may be used no longer than the source lives.
-            unsafe { unmap_region(region.base) };
+            unsafe { unmap_region(region) };
         }
     }
 }
@@ -170,11 +217,8 @@ impl fmt::Debug for Mmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let regions = self.regions.lock();
         f.debug_struct("Mmap")
-            .field("regions", &regions.0.len())
-            .field(
-                "pages",
-                &regions.0.values().map(|r| r.pages.count()).sum::<usize>(),
-            )
+            .field("regions", &regions.iter().count())
+            .field("pages", &regions.pages())
             .finish()
     }
 }
