@@ -8,7 +8,10 @@
 //! `cargo run --release -p benches --bin locks` prints it.
 //!
 //! [`validator`] does the same for what a lock-order validator costs; `cargo run --release -p benches --bin validators` prints that.
+//!
+//! [`allocator`] does it for zsalloc beside malloc; `cargo run --release -p benches --bin allocators -- speed` prints that.
 
+pub mod allocator;
 pub mod cell;
 pub mod chart;
 pub mod contender;

@@ -81,7 +81,7 @@ fn collected(programs: &Programs, contender: Contender, task: &Task) -> Result<i
 }
 
 /// The number after `Collected :`.
-fn parse(log: &str) -> Option<i64> {
+pub(crate) fn parse(log: &str) -> Option<i64> {
     let (_, after) = log.split_once("Collected :")?;
     after.split_whitespace().next()?.parse().ok()
 }

@@ -1,0 +1,116 @@
+//! What the pool should reach.
+
+use super::contender::Contender;
+use super::ratio::Windows;
+use super::row::{Mix, Row};
+use crate::goal::Bound;
+use crate::stats::Figure;
+
+/// What a goal is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Subject {
+    /// The time of one by the time of the other, in the same row.
+    Ratio(Row, Contender, Contender),
+    /// Microseconds of an operation.
+    Microseconds(Row, Contender),
+    /// The throughput of two threads on one store by that on two.
+    Shared(Mix, Contender),
+}
+
+/// One line of the goals.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal {
+    /// What for.
+    pub subject: Subject,
+    /// What it should reach.
+    pub bound: Bound,
+}
+
+impl Goal {
+    /// Every goal of speed.
+    pub const ALL: [Self; 12] = {
+        use Bound::{AtLeast, AtMost};
+        use Contender::{Glibc, Keeping, Pair, Retaining, Zslock};
+        use Subject::{Microseconds, Ratio, Shared};
+        [
+            Self::new(Ratio(Row::Copy, Zslock, Glibc), AtMost(1.25)),
+            Self::new(Ratio(Row::Hot, Zslock, Pair), AtMost(2.5)),
+            Self::new(Ratio(Row::Grow, Zslock, Glibc), AtMost(1.2)),
+            Self::new(Ratio(Row::Refill, Zslock, Glibc), AtMost(1.35)),
+            Self::new(Ratio(Row::Refill, Retaining, Glibc), AtMost(1.35)),
+            Self::new(Ratio(Row::FreeAll, Retaining, Glibc), AtMost(1.0)),
+            Self::new(Ratio(Row::FreeAll, Zslock, Glibc), AtMost(1.6)),
+            Self::new(Microseconds(Row::Compact, Keeping), AtMost(0.8)),
+            Self::new(Microseconds(Row::Compact, Zslock), AtMost(1.5)),
+            Self::new(Shared(Mix::Reads, Zslock), AtLeast(0.95)),
+            Self::new(Shared(Mix::Churn, Zslock), AtLeast(0.95)),
+            Self::new(Shared(Mix::OneClass, Zslock), AtLeast(0.95)),
+        ]
+    };
+
+    const fn new(subject: Subject, bound: Bound) -> Self {
+        Self { subject, bound }
+    }
+
+    /// What was measured.
+    #[must_use]
+    pub fn measured(&self, windows: Windows<'_>) -> Option<Figure> {
+        match self.subject {
+            Subject::Ratio(row, of, by) => windows.ratio((row, of), (row, by)),
+            Subject::Microseconds(row, of) => {
+                let figure = windows.nanoseconds((row, of))?;
+                Some(Figure {
+                    count: figure.count,
+                    median: figure.median / 1e3,
+                    fastest: figure.fastest / 1e3,
+                })
+            }
+            Subject::Shared(mix, contender) => windows.shared(mix, contender),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator::ratio::tests::sample;
+    use crate::allocator::row::Stores;
+    use crate::goal::Verdict;
+
+    #[test]
+    fn every_goal_is_of_contenders_that_take_part_in_its_rows() {
+        for goal in Goal::ALL {
+            let timed = match goal.subject {
+                Subject::Ratio(row, of, by) => [(row, of), (row, by)],
+                Subject::Microseconds(row, of) => [(row, of); 2],
+                Subject::Shared(mix, of) => {
+                    [Stores::One, Stores::Two].map(|stores| (Row::Two(mix, stores), of))
+                }
+            };
+            assert!(timed.iter().all(|(row, contender)| row.is_for(*contender)));
+            let samples: Vec<_> = (0..3)
+                .flat_map(|round| timed.map(|timed| sample(round, timed, 10_000_000, 0.0)))
+                .collect();
+            let measured = goal.measured(Windows(&samples));
+            let expected = match goal.subject {
+                Subject::Microseconds(..) => Verdict::Missed,
+                _ => Verdict::Met,
+            };
+            assert_eq!(goal.bound.verdict(measured), expected, "{goal:?}");
+        }
+    }
+
+    #[test]
+    fn compaction_is_judged_in_microseconds_a_page() {
+        let samples: Vec<_> = (0..3)
+            .map(|round| sample(round, (Row::Compact, Contender::Keeping), 700, 0.0))
+            .collect();
+        let goal = Goal::new(
+            Subject::Microseconds(Row::Compact, Contender::Keeping),
+            Bound::AtMost(0.8),
+        );
+        let measured = goal.measured(Windows(&samples));
+        assert!((measured.unwrap().median - 0.7).abs() < 1e-6);
+        assert_eq!(goal.bound.verdict(measured), Verdict::Met);
+    }
+}
