@@ -120,7 +120,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             class,
             index,
         };
-        let (header, slots) = self.grow(class, objects, &pin)?;
+        let grown = self.grow(class, objects, &pin);
+        let (header, slots) =
+            grown.or_else(|error| self.grow_at_limit(error, class, objects, &pin))?;
         // Nobody knows the zspage yet, so this does not wait, and it is outside the class lock.
         // SAFETY: the object that is published below keeps the header alive.
         let hold = unsafe { ReadHold::lock(header) };
@@ -142,7 +144,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 
     /// A new zspage for a class without room, and its number of slots.
-    fn grow(
+    pub(crate) fn grow(
         &self,
         class: usize,
         objects: usize,

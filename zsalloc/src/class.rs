@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::ops::BitOr;
 use std::ptr::NonNull;
 
+use crate::auto_compact::Account;
 use crate::fullness::{Groups, group_of};
 use crate::zspage::{NOT_LISTED, Zspage};
 
@@ -113,6 +114,8 @@ pub(crate) struct Class<L> {
     discarded_pages: usize,
     /// Handles that are free, kept for the next insertions so that they need not lock the table.
     pub(crate) spare_handles: Vec<u32>,
+    /// What automatic compaction may do.
+    pub(crate) account: Account,
 }
 
 // SAFETY: the pointers are to headers, which threads share by design; with `L: Send + Sync` a
@@ -130,6 +133,7 @@ impl<L> Class<L> {
             slots: 0,
             discarded_pages: 0,
             spare_handles: Vec::new(),
+            account: Account::default(),
         }
     }
 

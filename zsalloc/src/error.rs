@@ -127,6 +127,9 @@ pub enum BuildError {
         /// The maximum asked for, in pages.
         max_pages: usize,
     },
+    /// The [slack](crate::AutoCompact::slack) of automatic compaction is not a share: it is
+    /// negative, above 1 or not a number.
+    Slack,
     /// This process has made 2^32 - 1 pools. Ids are never reused, so that a handle of an old pool
     /// is always recognised.
     PoolIdsExhausted,
@@ -153,6 +156,10 @@ impl fmt::Display for BuildError {
             Self::MaxPages { max_pages } => write!(
                 f,
                 "zspages of up to {max_pages} pages: the maximum must be in 1..=16"
+            ),
+            Self::Slack => f.write_str(
+                "the slack of automatic compaction is a share of the pages; \
+                 choose one from 0.0 (as dense as possible) to 1.0",
             ),
             Self::PoolIdsExhausted => write!(f, "this process has used up its 2^32 - 1 pool ids"),
         }

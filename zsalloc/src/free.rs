@@ -142,14 +142,20 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     unsafe fn free_index(&self, index: u32) {
         let pin = reclaim::pin();
-        let mut class = self.lock_class(self.class_of_object(index, &pin));
+        let class_index = self.class_of_object(index, &pin);
+        let mut class = self.lock_class(class_index);
         // SAFETY: the caller's promise, and the class is the object's.
         let retired = unsafe { self.free_locked(&mut class, index, &pin) };
+        let moves = self.earn(class_index, &mut class, 1);
         drop(class);
         if let Some(header) = retired {
             // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
             // only with the class locked, so nobody holds it.
             unsafe { self.retire_zspage(header, &pin) };
+        }
+        if moves > 0 {
+            drop(pin);
+            self.compact_automatically(class_index, moves);
         }
     }
 

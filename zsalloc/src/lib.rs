@@ -134,6 +134,7 @@
 //! neither the compaction of its class nor the return of free pages.
 
 mod alloc;
+mod auto_compact;
 mod backend;
 mod borrows;
 mod budget;
@@ -178,6 +179,7 @@ pub use lock_api;
 #[doc(hidden)]
 pub use crate::primitive::execution;
 
+pub use crate::auto_compact::AutoCompact;
 pub use crate::backend::{Failing, Heap, Mmap, PageSource, SOURCE_PAGE, SourceError};
 pub use crate::budget::Budget;
 pub use crate::config::{ClassPolicy, PoolBuilder};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use lock_api::RawRwLock;
 use zslock::RawZsLock;
 
+use crate::auto_compact::Automatic;
 use crate::backend::{Mmap, PageSource};
 use crate::chain::{ClassTable, Run};
 use crate::class::Class;
@@ -76,6 +77,8 @@ pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     pub(crate) pages: Pages<S>,
     pub(crate) counters: Counters,
     pub(crate) prepare_exclusive: Option<fn(&[&L])>,
+    /// Automatic compaction, if it is on.
+    pub(crate) automatic: Option<Automatic>,
     new_lock: fn() -> L,
     /// Tells lockdep that this thread's hold of a lock may end on another.
     pub(crate) detach: fn(&L),
@@ -140,6 +143,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             ),
             counters: Counters::default(),
             prepare_exclusive: config.prepare_exclusive,
+            automatic: config.auto_compact.map(Automatic::new),
             new_lock: config.new_lock,
             detach: class_lock::detach,
             next_serial: AtomicU32::new(0),

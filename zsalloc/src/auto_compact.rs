@@ -1,0 +1,287 @@
+//! Automatic compaction: frees pay for it, so it cannot get out of hand.
+//!
+//! Every two frees earn their class a credit of one move. Now and then a free looks at its class,
+//! under the class lock that it holds anyway. If the class has too many pages, the free goes on, with
+//! no lock held, to a step of compaction that spends the credit.
+//!
+//! **Invariant:** in every class, objects moved by steps <= credit earned = objects freed / 2. What a
+//! step may move is taken off the account before it begins and what it did not move is paid back
+//! after, both under the class lock, so steps of several threads cannot spend the same credit.
+//!
+//! This is the accounting of incremental garbage collection (H. Baker, "List processing in real time
+//! on a serial computer", 1978: work in proportion to allocation), with frees in the place of
+//! allocations, as they are what makes memory sparse.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lock_api::RawRwLock;
+
+use crate::backend::PageSource;
+use crate::chain::Chain;
+use crate::class::Class;
+use crate::error::AllocError;
+use crate::plan::surplus;
+use crate::pool::Pool;
+use crate::reclaim::Pin;
+use crate::zspage::Zspage;
+
+/// How many frees pay for the move of one object.
+const FREES_PER_MOVE: u32 = 2;
+/// How many objects a free moves at most; a batch of frees, as many as it freed if that is more.
+const STEP_MOVES: u32 = 64;
+/// A class is looked at once in so many frees for each object in it, and at least as often as ..
+const LOOKS: usize = 128;
+/// .. once in so many frees.
+const MAX_INTERVAL: usize = 64;
+/// For how many frees a class is left alone after a step that moved nothing; doubled for each
+/// further one, up to the maximum.
+const MIN_PATIENCE: u32 = 16;
+const MAX_PATIENCE: u32 = 4096;
+
+/// When and how much a pool compacts by itself: see
+/// [`PoolBuilder::auto_compact`](crate::PoolBuilder::auto_compact).
+///
+/// ```
+/// use zsalloc::{AutoCompact, Pool};
+///
+/// let pool = Pool::builder().auto_compact(AutoCompact::default().slack(0.02)).build()?;
+/// let mut handles: Vec<_> = (0..10_000).map(|_| pool.alloc(1000).unwrap()).collect();
+/// let full = pool.resident_pages();
+/// // Nine of ten are freed, but spread so that without compaction no page would come free.
+/// for first in 0..9 {
+///     (0..1000).for_each(|i| pool.free(handles.swap_remove((i * 7 + first) % handles.len())));
+/// }
+/// assert!(pool.resident_pages() < full / 9);
+/// assert!(pool.stats().objects_moved <= 9000 / 2);
+/// # Ok::<(), zsalloc::BuildError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoCompact {
+    slack: f32,
+}
+
+impl Default for AutoCompact {
+    /// A slack of 0.05.
+    fn default() -> Self {
+        Self { slack: 0.05 }
+    }
+}
+
+impl AutoCompact {
+    /// The share of a class's pages, from 0.0 to 1.0, that may be surplus before the class is
+    /// compacted: pages beyond those that its objects need when they are packed, as counted by
+    /// [`freeable`](crate::Pool::freeable). A smaller slack is denser and moves more; 0.0 is as
+    /// dense as the credit of the frees allows, 1.0 never moves anything.
+    ///
+    /// Values out of range are refused when the pool is built.
+    #[must_use]
+    pub fn slack(mut self, slack: f32) -> Self {
+        self.slack = slack;
+        self
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        (0.0..=1.0).contains(&self.slack)
+    }
+
+    /// Whether a class has so many pages that a step pays: more than the slack, and a whole zspage
+    /// too many. (Less would only make a zspage shorter, and the class would soon need it again.)
+    fn is_exceeded<L>(&self, chain: &Chain, class: &Class<L>) -> bool {
+        let surplus = surplus(chain, class);
+        surplus >= chain.full().pages
+            && surplus as f64 > f64::from(self.slack) * class.pages() as f64
+    }
+}
+
+/// Automatic compaction of one pool.
+#[derive(Debug)]
+pub(crate) struct Automatic {
+    policy: AutoCompact,
+    /// Compaction at the page limit gained nothing, and nothing was freed since.
+    exhausted: AtomicBool,
+}
+
+impl Automatic {
+    pub(crate) fn new(policy: AutoCompact) -> Self {
+        Self {
+            policy,
+            exhausted: AtomicBool::new(false),
+        }
+    }
+}
+
+/// What a class has earned and how long it is left alone. Under the class lock.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// Frees that were not spent yet.
+    frees: u32,
+    /// Frees until the class is looked at again.
+    wait: u32,
+    /// What `wait` becomes after another step that moved nothing.
+    patience: u32,
+}
+
+impl Account {
+    /// Counts frees. True if the class is to be looked at now.
+    fn earn(&mut self, frees: u32) -> bool {
+        self.frees = self.frees.saturating_add(frees);
+        self.wait = self.wait.saturating_sub(frees);
+        self.wait == 0
+    }
+
+    /// Takes up to `max` moves off the account.
+    fn withdraw(&mut self, max: u32) -> u32 {
+        let moves = (self.frees / FREES_PER_MOVE).min(max);
+        self.frees -= moves * FREES_PER_MOVE;
+        moves
+    }
+
+    /// Pays back what a step of `granted` moves did not use.
+    fn settle(&mut self, granted: u32, moved: u32) {
+        let unused = granted - moved;
+        self.frees = self.frees.saturating_add(unused * FREES_PER_MOVE);
+        if moved > 0 {
+            self.patience = 0;
+        } else {
+            // Mapped zspages most likely. Maps last for long or for short; asking at every free
+            // would make each free pay for it.
+            self.patience = (self.patience * 2).clamp(MIN_PATIENCE, MAX_PATIENCE);
+            self.wait = self.patience;
+        }
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Counts frees of the locked class. Returns how many objects to move, by
+    /// [`compact_automatically`](Self::compact_automatically), once the class is unlocked.
+    #[inline]
+    pub(crate) fn earn(&self, index: usize, class: &mut Class<L>, frees: usize) -> u32 {
+        match &self.automatic {
+            Some(automatic) => self.look(automatic, index, class, frees),
+            None => 0,
+        }
+    }
+
+    fn look(&self, automatic: &Automatic, index: usize, class: &mut Class<L>, frees: usize) -> u32 {
+        // Relaxed: a hint. Tested first, as a store would make every free fight for the line.
+        if automatic.exhausted.load(Ordering::Relaxed) {
+            automatic.exhausted.store(false, Ordering::Relaxed);
+        }
+        let frees = u32::try_from(frees).unwrap_or(u32::MAX);
+        if !class.account.earn(frees) {
+            return 0;
+        }
+        class.account.wait = (class.objects() / LOOKS).clamp(1, MAX_INTERVAL) as u32;
+        let chain = self.table.chain(index);
+        if !automatic.policy.is_exceeded(chain, class) {
+            return 0;
+        }
+        class.account.withdraw(STEP_MOVES.max(frees))
+    }
+
+    /// Moves at most `moves` objects, which [`earn`](Self::earn) has granted. Call with no lock of
+    /// the pool held.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn compact_automatically(&self, class: usize, moves: u32) {
+        let moved = self.compact_step(class, moves as usize) as u32;
+        self.lock_class(class).account.settle(moves, moved);
+    }
+
+    /// A new zspage for an insertion that met the page limit, from what compaction of any class
+    /// gains: the classes with the largest surplus first, whatever their credit, and no more than is
+    /// needed. `error` if automatic compaction is off or nothing can be gained. Call with no lock of
+    /// the pool held.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn grow_at_limit(
+        &self,
+        error: AllocError,
+        class: usize,
+        objects: usize,
+        pin: &Pin,
+    ) -> Result<(NonNull<Zspage<L>>, usize), AllocError> {
+        let (AllocError::Limit { .. }, Some(automatic)) = (error, &self.automatic) else {
+            return Err(error);
+        };
+        // Relaxed: a hint.
+        if automatic.exhausted.load(Ordering::Relaxed) {
+            return Err(error);
+        }
+        let chains = self.table.chains().iter().enumerate();
+        let surpluses =
+            chains.map(|(other, chain)| (surplus(chain, &self.lock_class(other)), other));
+        let mut others: Vec<_> = surpluses.filter(|&(surplus, _)| surplus > 0).collect();
+        others.sort_unstable_by(|one, other| other.cmp(one));
+        for (_, other) in others {
+            while self.compact_step(other, STEP_MOVES as usize) > 0 {
+                if let Ok(grown) = self.grow(class, objects, pin) {
+                    return Ok(grown);
+                }
+            }
+        }
+        // Relaxed: a hint.
+        automatic.exhausted.store(true, Ordering::Relaxed);
+        Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_spend_what_frees_have_earned_and_no_more() {
+        let mut account = Account::default();
+        let (mut freed, mut moved) = (0, 0);
+        for (frees, used) in [(1, 0), (1, 1), (7, 2), (500, 40), (3, 64), (1, 64), (0, 64)] {
+            account.earn(frees);
+            freed += frees;
+            let granted = account.withdraw(STEP_MOVES);
+            let used = used.min(granted);
+            account.settle(granted, used);
+            moved += used;
+            assert_eq!(account.frees + FREES_PER_MOVE * moved, freed);
+        }
+        // 513 frees; 1 + 2 + 40 + 64 + 64 + 64 moves.
+        assert_eq!((moved, account.frees), (235, 43));
+        assert_eq!(account.withdraw(u32::MAX), 21);
+        assert_eq!(account.withdraw(u32::MAX), 0);
+    }
+
+    #[test]
+    fn steps_in_vain_become_rare() {
+        let mut account = Account::default();
+        let mut steps = 0;
+        for _ in 0..100_000 {
+            if account.earn(1) {
+                let granted = account.withdraw(STEP_MOVES);
+                account.settle(granted, 0);
+                steps += 1;
+            }
+        }
+        // 16 + 32 + .. + 4096 frees for the first nine, then one in 4096.
+        assert_eq!(steps, 1 + 9 + (100_000 - 8176 - 1) / 4096);
+        // The first success ends that.
+        account.settle(1, 1);
+        account.wait = 0;
+        account.settle(1, 0);
+        assert_eq!(account.wait, MIN_PATIENCE);
+    }
+
+    #[test]
+    fn only_shares_are_slacks() {
+        for slack in [0.0, -0.0, 0.5, 1.0] {
+            assert!(AutoCompact::default().slack(slack).is_valid(), "{slack}");
+        }
+        for slack in [
+            -f32::MIN_POSITIVE,
+            1.0 + f32::EPSILON,
+            f32::NAN,
+            f32::INFINITY,
+        ] {
+            assert!(!AutoCompact::default().slack(slack).is_valid(), "{slack}");
+        }
+    }
+}
