@@ -12,6 +12,7 @@
 //! on a serial computer", 1978: work in proportion to allocation), with frees in the place of
 //! allocations, as they are what makes memory sparse.
 
+use std::ops::RangeInclusive;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,14 +31,17 @@ use crate::zspage::Zspage;
 const FREES_PER_MOVE: u32 = 2;
 /// How many objects a free moves at most; a batch of frees, as many as it freed if that is more.
 const STEP_MOVES: u32 = 64;
+/// A class keeps free slots for one in so many objects of its longest zspage.
+const RESERVE: usize = 16;
 /// A class is looked at once in so many frees for each object in it, and at least as often as ..
 const LOOKS: usize = 128;
 /// .. once in so many frees.
 const MAX_INTERVAL: usize = 64;
-/// For how many frees a class is left alone after a step that moved nothing; doubled for each
-/// further one, up to the maximum.
+/// For how many frees a class is left alone after a step that moved nothing, and at how many zspages
+/// the next one looks; doubled for each further such step, up to the number of zspages or ..
 const MIN_PATIENCE: u32 = 16;
-const MAX_PATIENCE: u32 = 4096;
+/// .. to one of these, if there are fewer or more.
+const MAX_PATIENCE: RangeInclusive<usize> = 64..=4096;
 
 /// When and how much a pool compacts by itself: see
 /// [`PoolBuilder::auto_compact`](crate::PoolBuilder::auto_compact).
@@ -46,14 +50,16 @@ const MAX_PATIENCE: u32 = 4096;
 /// use zsalloc::{AutoCompact, Pool};
 ///
 /// let pool = Pool::builder().auto_compact(AutoCompact::default().slack(0.02)).build()?;
-/// let mut handles: Vec<_> = (0..10_000).map(|_| pool.alloc(1000).unwrap()).collect();
+/// let handles: Vec<_> = (0..10_000).map(|_| pool.alloc(1000).unwrap()).collect();
 /// let full = pool.resident_pages();
-/// // Nine of ten are freed, but spread so that without compaction no page would come free.
-/// for first in 0..9 {
-///     (0..1000).for_each(|i| pool.free(handles.swap_remove((i * 7 + first) % handles.len())));
-/// }
-/// assert!(pool.resident_pages() < full / 9);
+///
+/// // Nine of ten objects go, but every zspage keeps some.
+/// let (kept, freed): (Vec<_>, Vec<_>) =
+///     handles.into_iter().enumerate().partition(|(i, _)| i % 10 == 0);
+/// freed.into_iter().for_each(|(_, handle)| pool.free(handle));
+/// assert!(pool.resident_pages() < full / 8);
 /// assert!(pool.stats().objects_moved <= 9000 / 2);
+/// # drop(kept);
 /// # Ok::<(), zsalloc::BuildError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -62,9 +68,9 @@ pub struct AutoCompact {
 }
 
 impl Default for AutoCompact {
-    /// A slack of 0.05.
+    /// A slack of 0.03.
     fn default() -> Self {
-        Self { slack: 0.05 }
+        Self { slack: 0.03 }
     }
 }
 
@@ -75,6 +81,8 @@ impl AutoCompact {
     /// dense as the credit of the frees allows, 1.0 never moves anything.
     ///
     /// Values out of range are refused when the pool is built.
+    ///
+    /// A class also keeps up to one zspage and a sixteenth, whatever the slack.
     #[must_use]
     pub fn slack(mut self, slack: f32) -> Self {
         self.slack = slack;
@@ -85,12 +93,17 @@ impl AutoCompact {
         (0.0..=1.0).contains(&self.slack)
     }
 
-    /// Whether a class has so many pages that a step pays: more than the slack, and a whole zspage
-    /// too many. (Less would only make a zspage shorter, and the class would soon need it again.)
+    /// Whether a class has so many pages that a step pays: more than the slack, and enough free slots
+    /// to do without a zspage and still have some left for the next insertions. (Otherwise a class
+    /// whose number of objects goes up and down a little would give the zspage back at each turn.)
     fn is_exceeded<L>(&self, chain: &Chain, class: &Class<L>) -> bool {
+        let full = chain.full();
+        let free = class.slots() - class.objects();
+        if free < full.slots + full.slots.div_ceil(RESERVE) {
+            return false;
+        }
         let surplus = surplus(chain, class);
-        surplus >= chain.full().pages
-            && surplus as f64 > f64::from(self.slack) * class.pages() as f64
+        surplus >= full.pages && surplus as f64 > f64::from(self.slack) * class.pages() as f64
     }
 }
 
@@ -118,8 +131,16 @@ pub(crate) struct Account {
     frees: u32,
     /// Frees until the class is looked at again.
     wait: u32,
-    /// What `wait` becomes after another step that moved nothing.
+    /// What `wait` was after the last step in vain; halved by each step that moves something.
     patience: u32,
+}
+
+/// What a step may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grant {
+    moves: u32,
+    /// At how many zspages it may look.
+    looks: u32,
 }
 
 impl Account {
@@ -131,62 +152,69 @@ impl Account {
     }
 
     /// Takes up to `max` moves off the account.
-    fn withdraw(&mut self, max: u32) -> u32 {
+    fn withdraw(&mut self, max: u32) -> Option<Grant> {
         let moves = (self.frees / FREES_PER_MOVE).min(max);
         self.frees -= moves * FREES_PER_MOVE;
-        moves
+        let looks = self.patience.max(MIN_PATIENCE);
+        (moves > 0).then_some(Grant { moves, looks })
     }
 
-    /// Pays back what a step of `granted` moves did not use.
-    fn settle(&mut self, granted: u32, moved: u32) {
-        let unused = granted - moved;
+    /// Pays back what a step in a class of so many zspages did not use.
+    fn settle(&mut self, grant: Grant, moved: u32, zspages: usize) {
+        let unused = grant.moves - moved;
         self.frees = self.frees.saturating_add(unused * FREES_PER_MOVE);
         if moved > 0 {
-            self.patience = 0;
+            self.patience /= 2;
         } else {
-            // Mapped zspages most likely. Maps last for long or for short; asking at every free
-            // would make each free pay for it.
-            self.patience = (self.patience * 2).clamp(MIN_PATIENCE, MAX_PATIENCE);
+            // The sparsest zspages are mapped, most likely, and maps may last. So the class is
+            // asked again later, and then looks farther: to look costs each free the same.
+            let max = zspages.clamp(*MAX_PATIENCE.start(), *MAX_PATIENCE.end());
+            self.patience = (self.patience * 2).clamp(MIN_PATIENCE, max as u32);
             self.wait = self.patience;
         }
     }
 }
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
-    /// Counts frees of the locked class. Returns how many objects to move, by
+    /// Counts frees of the locked class. A grant is for
     /// [`compact_automatically`](Self::compact_automatically), once the class is unlocked.
     #[inline]
-    pub(crate) fn earn(&self, index: usize, class: &mut Class<L>, frees: usize) -> u32 {
-        match &self.automatic {
-            Some(automatic) => self.look(automatic, index, class, frees),
-            None => 0,
-        }
+    pub(crate) fn earn(&self, class: &mut Class<L>, index: usize, frees: usize) -> Option<Grant> {
+        let automatic = self.automatic.as_ref()?;
+        self.look(automatic, class, index, frees)
     }
 
-    fn look(&self, automatic: &Automatic, index: usize, class: &mut Class<L>, frees: usize) -> u32 {
+    fn look(
+        &self,
+        automatic: &Automatic,
+        class: &mut Class<L>,
+        index: usize,
+        frees: usize,
+    ) -> Option<Grant> {
         // Relaxed: a hint. Tested first, as a store would make every free fight for the line.
         if automatic.exhausted.load(Ordering::Relaxed) {
             automatic.exhausted.store(false, Ordering::Relaxed);
         }
         let frees = u32::try_from(frees).unwrap_or(u32::MAX);
         if !class.account.earn(frees) {
-            return 0;
+            return None;
         }
         class.account.wait = (class.objects() / LOOKS).clamp(1, MAX_INTERVAL) as u32;
         let chain = self.table.chain(index);
         if !automatic.policy.is_exceeded(chain, class) {
-            return 0;
+            return None;
         }
         class.account.withdraw(STEP_MOVES.max(frees))
     }
 
-    /// Moves at most `moves` objects, which [`earn`](Self::earn) has granted. Call with no lock of
-    /// the pool held.
+    /// Makes the step that [`earn`](Self::earn) has granted. Call with no lock of the pool held.
     #[cold]
     #[track_caller]
-    pub(crate) fn compact_automatically(&self, class: usize, moves: u32) {
-        let moved = self.compact_step(class, moves as usize) as u32;
-        self.lock_class(class).account.settle(moves, moved);
+    pub(crate) fn compact_automatically(&self, class: usize, grant: Grant) {
+        let moved = self.compact_step(class, grant.moves as usize, grant.looks as usize);
+        let mut class = self.lock_class(class);
+        let zspages = class.zspages().len();
+        class.account.settle(grant, moved as u32, zspages);
     }
 
     /// A new zspage for an insertion that met the page limit, from what compaction of any class
@@ -215,7 +243,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let mut others: Vec<_> = surpluses.filter(|&(surplus, _)| surplus > 0).collect();
         others.sort_unstable_by(|one, other| other.cmp(one));
         for (_, other) in others {
-            while self.compact_step(other, STEP_MOVES as usize) > 0 {
+            while self.compact_step(other, STEP_MOVES as usize, usize::MAX) > 0 {
                 if let Ok(grown) = self.grow(class, objects, pin) {
                     return Ok(grown);
                 }
@@ -238,36 +266,38 @@ mod tests {
         for (frees, used) in [(1, 0), (1, 1), (7, 2), (500, 40), (3, 64), (1, 64), (0, 64)] {
             account.earn(frees);
             freed += frees;
-            let granted = account.withdraw(STEP_MOVES);
-            let used = used.min(granted);
-            account.settle(granted, used);
-            moved += used;
+            if let Some(grant) = account.withdraw(STEP_MOVES) {
+                let used = used.min(grant.moves);
+                account.settle(grant, used, 100);
+                moved += used;
+            }
             assert_eq!(account.frees + FREES_PER_MOVE * moved, freed);
         }
         // 513 frees; 1 + 2 + 40 + 64 + 64 + 64 moves.
         assert_eq!((moved, account.frees), (235, 43));
-        assert_eq!(account.withdraw(u32::MAX), 21);
-        assert_eq!(account.withdraw(u32::MAX), 0);
+        assert_eq!(account.withdraw(u32::MAX).unwrap().moves, 21);
+        assert!(account.withdraw(u32::MAX).is_none());
     }
 
     #[test]
     fn steps_in_vain_become_rare() {
         let mut account = Account::default();
-        let mut steps = 0;
-        for _ in 0..100_000 {
-            if account.earn(1) {
-                let granted = account.withdraw(STEP_MOVES);
-                account.settle(granted, 0);
-                steps += 1;
+        let mut looks = Vec::new();
+        for _ in 0..4000 {
+            if account.earn(1)
+                && let Some(grant) = account.withdraw(STEP_MOVES)
+            {
+                looks.push(grant.looks);
+                account.settle(grant, 0, 1000);
             }
         }
-        // 16 + 32 + .. + 4096 frees for the first nine, then one in 4096.
-        assert_eq!(steps, 1 + 9 + (100_000 - 8176 - 1) / 4096);
-        // The first success ends that.
-        account.settle(1, 1);
-        account.wait = 0;
-        account.settle(1, 0);
-        assert_eq!(account.wait, MIN_PATIENCE);
+        // After 2 frees, then 16, 32, .. more; in the end as rarely as there are zspages.
+        assert_eq!(looks, [16, 16, 32, 64, 128, 256, 512, 1000, 1000]);
+        // Successes end that.
+        let grant = Grant { moves: 1, looks: 1 };
+        (0..9).for_each(|_| account.settle(grant, 1, 1000));
+        account.settle(grant, 0, 1000);
+        assert_eq!(account.wait, 16);
     }
 
     #[test]

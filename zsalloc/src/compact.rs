@@ -202,7 +202,7 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
         while !work.report.budget_spent && removed != Some(work.report.pages_removed) {
             removed = Some(work.report.pages_removed);
             let class = self.times.class(|| self.pool.lock_class(work.class));
-            let plan = plan_step(chain, &class, usize::MAX);
+            let plan = plan_step(chain, &class, usize::MAX, usize::MAX);
             drop(class);
             let Some(plan) = plan else { break };
             self.carry_out(plan, work);

@@ -10,22 +10,23 @@ use crate::plan::{Plan, Seen, surplus};
 use crate::pool::Pool;
 use crate::relocate::{Destinations, Step};
 
-/// How many zspages a step looks at to find a sparse one, and how many it empties at most.
+/// How many zspages a step chooses from, and how many it empties at most.
 const STEP_CANDIDATES: usize = 8;
 const STEP_SOURCES: usize = 4;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// A small piece of compaction, for those who do some of it now and then: moves at most `max_moves`
     /// objects of a class, from its sparsest zspages into free slots of fuller ones. Makes no
-    /// zspage, and chooses by the fullness groups, in time proportional to `max_moves`. Returns the
-    /// number of objects moved: 0 if nothing can be gained this way.
+    /// zspage, and chooses by the fullness groups, in time proportional to `max_moves` and `looks`:
+    /// how many zspages it looks at to find sparse ones that are not mapped. Returns the number of
+    /// objects moved: 0 if nothing can be gained this way.
     ///
     /// A zspage with more objects than may move is thinned out; later steps find it even sparser.
     /// Call with no lock of the pool held.
     #[track_caller]
-    #[allow(dead_code, reason = "what compacts automatically uses it")]
-    pub(crate) fn compact_step(&self, class: usize, max_moves: usize) -> usize {
-        let plan = plan_step(self.table.chain(class), &self.lock_class(class), max_moves);
+    pub(crate) fn compact_step(&self, class: usize, max_moves: usize, looks: usize) -> usize {
+        let chain = self.table.chain(class);
+        let plan = plan_step(chain, &self.lock_class(class), max_moves, looks);
         let Some(plan) = plan else { return 0 };
         self.prepare(plan.sources.iter().map(|source| source.id));
         let mut destinations = Destinations::new(plan.destinations);
@@ -55,14 +56,14 @@ pub(crate) fn plan_step<L: RawRwLock>(
     chain: &Chain,
     class: &Class<L>,
     max_moves: usize,
+    looks: usize,
 ) -> Option<Plan> {
     if surplus(chain, class) == 0 {
         return None;
     }
-    let candidates = class.sparse().take(STEP_CANDIDATES);
-    let mut candidates: Vec<_> = candidates
-        .filter(|slots| !slots.isolated && !slots.zspage().lock.is_locked())
-        .collect();
+    let candidates = class.sparse().take(looks);
+    let candidates = candidates.filter(|slots| !slots.isolated && !slots.zspage().lock.is_locked());
+    let mut candidates: Vec<_> = candidates.take(STEP_CANDIDATES).collect();
     candidates.sort_by(|one, other| one.cmp_fullness(other));
 
     let mut free = class.slots() - class.objects();
@@ -124,7 +125,7 @@ mod tests {
             let contents: Vec<u8> = handles.iter().map(|h| pool.read(h)[0]).collect();
             let (mut steps, mut moves) = (0, 0);
             loop {
-                let moved = pool.compact_step(class, max_moves);
+                let moved = pool.compact_step(class, max_moves, usize::MAX);
                 assert!(moved <= max_moves);
                 if moved == 0 {
                     break;
@@ -151,14 +152,14 @@ mod tests {
         let maps: Vec<_> = handles.iter().step_by(9).map(|h| pool.read(h)).collect();
         let mapped = pool.zspages().filter(|zspage| zspage.mapped);
         let mapped: Vec<_> = mapped.map(|zspage| (zspage.id, zspage.used)).collect();
-        while pool.compact_step(class, 10) > 0 {}
+        while pool.compact_step(class, 10, usize::MAX) > 0 {}
         // No object of theirs moved; at most others came.
         for (id, used) in mapped {
             let now = pool.zspages().find(|zspage| zspage.id == id).unwrap();
             assert!(now.mapped && now.used >= used);
         }
         drop(maps);
-        while pool.compact_step(class, 10) > 0 {}
+        while pool.compact_step(class, 10, usize::MAX) > 0 {}
         assert_eq!(pool.freeable(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use lock_api::RawRwLock;
+use lock_api::{MutexGuard, RawRwLock};
 
 use crate::alloc::HANDLE_BATCH;
 use crate::backend::PageSource;
@@ -146,16 +146,16 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let mut class = self.lock_class(class_index);
         // SAFETY: the caller's promise, and the class is the object's.
         let retired = unsafe { self.free_locked(&mut class, index, &pin) };
-        let moves = self.earn(class_index, &mut class, 1);
+        let grant = self.earn(&mut class, class_index, 1);
         drop(class);
         if let Some(header) = retired {
             // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
             // only with the class locked, so nobody holds it.
             unsafe { self.retire_zspage(header, &pin) };
         }
-        if moves > 0 {
-            drop(pin);
-            self.compact_automatically(class_index, moves);
+        drop(pin);
+        if let Some(grant) = grant {
+            self.compact_automatically(class_index, grant);
         }
     }
 
@@ -171,16 +171,22 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let mut batch: Vec<_> = indices.drain(..).map(with_class).collect();
         batch.sort_unstable();
         for objects in batch.chunk_by(|one, next| one.0 == next.0) {
-            let mut class = self.lock_class(objects[0].0);
-            let retired: Vec<_> = objects
-                .iter()
+            let class_index = objects[0].0;
+            let mut class = self.lock_class(class_index);
+            for &(_, index) in objects {
                 // SAFETY: the caller's promise, and the class is the object's.
-                .filter_map(|&(_, index)| unsafe { self.free_locked(&mut class, index, &pin) })
-                .collect();
+                let retired = unsafe { self.free_locked(&mut class, index, &pin) };
+                if let Some(header) = retired {
+                    // At once, so that no other one is lost should the page source panic.
+                    // SAFETY: as in `free_index`.
+                    let retire = || unsafe { self.retire_zspage(header, &pin) };
+                    MutexGuard::unlocked(&mut class, retire);
+                }
+            }
+            let grant = self.earn(&mut class, class_index, objects.len());
             drop(class);
-            for header in retired {
-                // SAFETY: as in `free_index`.
-                unsafe { self.retire_zspage(header, &pin) };
+            if let Some(grant) = grant {
+                self.compact_automatically(class_index, grant);
             }
         }
     }

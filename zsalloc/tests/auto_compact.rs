@@ -1,0 +1,360 @@
+//! Automatic compaction: off unless asked for, dense where it is on, and never more moves than the
+//! frees have paid for.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{Random, is_intact, object};
+use zsalloc::lock_api::RawRwLock;
+use zsalloc::{AllocError, AutoCompact, BuildError, ClassPolicy, Handle, Heap, Pool};
+use zslock::RawZsLock;
+
+const POLICIES: [ClassPolicy; 2] = [
+    ClassPolicy::Adaptive { max_pages: 16 },
+    ClassPolicy::Zsmalloc { chain_size: 8 },
+];
+
+type TestPool = Pool<RawZsLock, Heap>;
+
+fn pool(classes: ClassPolicy, slack: Option<f32>, max_pages: usize) -> TestPool {
+    let builder = Pool::builder().classes(classes).backend(Heap::new());
+    let builder = builder.max_pages(max_pages);
+    match slack {
+        Some(slack) => builder.auto_compact(AutoCompact::default().slack(slack)),
+        None => builder,
+    }
+    .build()
+    .unwrap()
+}
+
+fn fill<L: RawRwLock>(pool: &Pool<L, Heap>, count: u64, len: usize) -> Vec<Handle> {
+    let objects = (0..count).map(|name| object(len, name));
+    objects
+        .map(|object| pool.insert(&object).unwrap())
+        .collect()
+}
+
+fn check(pool: &TestPool, handles: &[Handle]) {
+    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+    assert!(pool.zspages().all(|zspage| zspage.used > 0));
+}
+
+#[test]
+fn nothing_moves_unless_it_is_asked_for() {
+    let pool = pool(ClassPolicy::default(), None, usize::MAX);
+    let mut handles = fill(&pool, 2000, 700);
+    let mut random = Random::new(1);
+    while handles.len() > 200 {
+        pool.free(handles.swap_remove(random.below(handles.len())));
+    }
+    assert_eq!(pool.stats().objects_moved, 0);
+    assert!(pool.freeable() > pool.resident_pages() / 2);
+}
+
+#[test]
+fn a_slack_that_is_no_share_is_refused() {
+    for slack in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
+        let policy = AutoCompact::default().slack(slack);
+        let error = Pool::builder().auto_compact(policy).build().unwrap_err();
+        assert_eq!(error, BuildError::Slack, "{slack}");
+        assert!(error.to_string().contains("from 0.0"), "{error}");
+    }
+    for slack in [0.0, 1.0] {
+        let policy = AutoCompact::default().slack(slack);
+        assert!(Pool::builder().auto_compact(policy).build().is_ok());
+    }
+}
+
+/// Frees one object of each zspage in turn, so that all are equally full: every page gained costs as
+/// many moves as it can.
+#[test]
+fn moves_never_exceed_half_the_frees() {
+    for classes in POLICIES {
+        let pool = pool(classes, Some(0.0), usize::MAX);
+        let handles = fill(&pool, 20_000, 400);
+        let mut rest: Vec<_> = handles.into_iter().map(Some).collect();
+        let mut freed = 0;
+        for first in 0..16 {
+            for handle in rest[first..].iter_mut().step_by(16) {
+                pool.free(handle.take().unwrap());
+                freed += 1;
+                let moved = pool.stats().objects_moved;
+                assert!(2 * moved <= freed, "{moved} moves for {freed} frees");
+            }
+            let rest: Vec<_> = rest.iter().flatten().collect();
+            assert!(rest.iter().all(|handle| is_intact(&pool.read(handle))));
+        }
+        // There was need for all of it: this is the bound and not an accident.
+        let moved = pool.stats().objects_moved;
+        assert!(
+            2 * moved > freed * 9 / 10,
+            "{moved} moves for {freed} frees"
+        );
+        assert_eq!(pool.resident_pages(), 0);
+    }
+}
+
+/// Every way to free an object earns the same.
+#[test]
+fn all_kinds_of_frees_pay() {
+    let kinds: [fn(&TestPool, Handle); 5] = [
+        |pool, handle| pool.free(handle),
+        |pool, handle| pool.checked_free(handle).unwrap(),
+        |pool, handle| pool.free_many([handle]),
+        |pool, handle| pool.take(handle, &mut Vec::new()),
+        // To another class and, without a gain for the first, away.
+        |pool, mut handle| {
+            pool.replace(&mut handle, &[1; 4000]).unwrap();
+            pool.free(handle);
+        },
+    ];
+    let moved = kinds.map(|free| {
+        let pool = pool(ClassPolicy::default(), Some(0.0), usize::MAX);
+        let handles = fill(&pool, 4000, 400);
+        let (freed, kept): (Vec<_>, Vec<_>) = handles
+            .into_iter()
+            .enumerate()
+            .partition(|(i, _)| i % 3 > 0);
+        for (_, handle) in freed {
+            free(&pool, handle);
+        }
+        check(
+            &pool,
+            &kept
+                .into_iter()
+                .map(|(_, handle)| handle)
+                .collect::<Vec<_>>(),
+        );
+        pool.stats().objects_moved
+    });
+    assert!(moved[0] > 0);
+    assert_eq!(moved, [moved[0]; 5]);
+}
+
+#[test]
+fn a_batch_pays_for_a_larger_step() {
+    let pool = pool(ClassPolicy::default(), Some(0.0), usize::MAX);
+    let handles = fill(&pool, 20_000, 400);
+    let (freed, kept): (Vec<_>, Vec<_>) = handles
+        .into_iter()
+        .enumerate()
+        .partition(|(i, _)| i % 4 > 0);
+    let freed = freed.into_iter().map(|(_, handle)| handle);
+    pool.free_many(freed);
+    let stats = pool.stats();
+    assert!(stats.objects_moved <= 15_000 / 2, "{stats:?}");
+    // A quarter is left, and no page came free by itself.
+    assert!(stats.resident_pages < 20_000 / 10 / 3, "{stats:?}");
+    check(
+        &pool,
+        &kept
+            .into_iter()
+            .map(|(_, handle)| handle)
+            .collect::<Vec<_>>(),
+    );
+}
+
+/// About the sizes that LZ4 makes of pages: log-normal, and some that do not compress.
+fn compressed_len(random: &mut Random) -> usize {
+    let mut uniform = || (random.next() >> 11) as f64 / (1u64 << 53) as f64;
+    let normal: f64 = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+    ((1300.0 * (0.55 * normal).exp()) as usize).clamp(48, 4096)
+}
+
+/// A pool in which objects were replaced at random, each about twice, and the bytes stored.
+fn churned(objects: usize, classes: ClassPolicy, slack: Option<f32>) -> (Pool, usize) {
+    let pool = Pool::builder().classes(classes);
+    let pool = match slack {
+        Some(slack) => pool.auto_compact(AutoCompact::default().slack(slack)),
+        None => pool,
+    };
+    let pool = pool.build().unwrap();
+    let mut random = Random::new(11);
+    let store = |random: &mut Random| pool.alloc(compressed_len(random)).unwrap();
+    let mut handles: Vec<_> = (0..objects).map(|_| store(&mut random)).collect();
+    for _ in 0..2 * objects {
+        let handle = &mut handles[random.below(objects)];
+        pool.free(std::mem::replace(handle, store(&mut random)));
+    }
+    let live = handles.iter().map(|handle| pool.len(handle)).sum();
+    (pool, live)
+}
+
+/// Bytes of pages and metadata for each byte stored.
+fn density((pool, live): &(Pool, usize)) -> f64 {
+    let stats = pool.stats();
+    (stats.resident_pages * 4096 + stats.metadata_bytes) as f64 / *live as f64
+}
+
+/// The goal for 128 MiB: 1.06 bytes for each byte stored, at half a move for each replacement.
+#[test]
+fn churn_stays_dense() {
+    const OBJECTS: usize = 90_000;
+    for classes in POLICIES {
+        let churned = churned(OBJECTS, classes, Some(0.03));
+        let (density, moved) = (density(&churned), churned.0.stats().objects_moved);
+        println!(
+            "{classes:?}: {density:.4}, {moved} moves for {} replacements",
+            2 * OBJECTS
+        );
+        assert!(density <= 1.06, "{density}");
+        assert!(moved > 0 && moved <= OBJECTS as u64);
+        for class in churned.0.class_stats() {
+            // The slack, or about a zspage; and what the frees between two looks leave.
+            let between = 1.0 / 64.0;
+            let excess = class.freeable as f64 > (0.03 + between) * class.pages_used as f64;
+            let free = (class.obj_allocated - class.obj_used) as f64;
+            let zspage = (class.pages_per_zspage * 4096 / class.size) as f64;
+            let spare = free > zspage * 17.0 / 16.0 + 2.0 + between * class.obj_used as f64;
+            assert!(!(excess && spare), "{class:?}");
+        }
+    }
+}
+
+#[test]
+fn less_slack_is_denser() {
+    for classes in POLICIES {
+        let pools =
+            [None, Some(1.0), Some(0.1), Some(0.0)].map(|slack| churned(10_000, classes, slack));
+        let moved = pools.each_ref().map(|(pool, _)| pool.stats().objects_moved);
+        let [off, none, some, densest] = pools.each_ref().map(density);
+        assert_eq!((off, moved[0], moved[1]), (none, 0, 0));
+        assert!(0 < moved[2] && moved[2] < moved[3], "{moved:?}");
+        assert!(some < off && densest < some, "{off} {some} {densest}");
+    }
+}
+
+/// A lock that counts how often it is asked whether it is locked.
+struct Asked(RawZsLock);
+
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is left to the lock inside.
+unsafe impl RawRwLock for Asked {
+    const INIT: Self = Self(RawZsLock::INIT);
+    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
+    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
+
+    fn lock_shared(&self) -> Self::SharedGuard {
+        self.0.lock_shared()
+    }
+    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
+        self.0.try_lock_shared()
+    }
+    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.unlock_shared(guard) }
+    }
+    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
+        self.0.lock_exclusive()
+    }
+    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
+        self.0.try_lock_exclusive()
+    }
+    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.unlock_exclusive(guard) }
+    }
+    fn is_locked(&self) -> bool {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        self.0.is_locked()
+    }
+    fn is_locked_exclusive(&self) -> bool {
+        self.0.is_locked_exclusive()
+    }
+}
+
+#[test]
+fn mapped_zspages_are_skipped_and_asked_rarely() {
+    const ZSPAGES: usize = 300;
+    let pool = Pool::builder()
+        .lock_with(|| Asked::INIT)
+        .backend(Heap::new())
+        .classes(ClassPolicy::Zsmalloc { chain_size: 4 })
+        .auto_compact(AutoCompact::default().slack(0.0))
+        .build()
+        .unwrap();
+    let handles = fill(&pool, 16 * ZSPAGES as u64, 256);
+    assert_eq!(pool.zspages().count(), ZSPAGES);
+    // One object of each zspage is mapped, and all others of it are freed; of the last third, half.
+    let (mut mapped, mut freed, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, handle) in handles.into_iter().enumerate() {
+        match i % 16 {
+            0 => mapped.push(handle),
+            8.. if i / 16 >= ZSPAGES * 2 / 3 => rest.push(handle),
+            _ => freed.push(handle),
+        }
+    }
+    let mut maps: Vec<_> = mapped.iter().map(|handle| pool.read(handle)).collect();
+    let before: Vec<_> = maps
+        .iter()
+        .map(|map| (map.as_ptr(), map.to_vec()))
+        .collect();
+    ASKED.store(0, Ordering::Relaxed);
+    let frees = freed.len();
+    freed.into_iter().for_each(|handle| pool.free(handle));
+    let asked = ASKED.load(Ordering::Relaxed);
+    assert!(0 < asked && asked < 2 * frees, "{asked} for {frees} frees");
+    assert_eq!(pool.stats().objects_moved, 0);
+    for (map, before) in maps.iter().zip(before) {
+        assert_eq!((map.as_ptr(), map.to_vec()), before);
+    }
+
+    // The last third is unmapped now. It is found, though all the others are sparser.
+    maps.truncate(ZSPAGES * 2 / 3);
+    rest.drain(..ZSPAGES).for_each(|handle| pool.free(handle));
+    assert!(pool.stats().objects_moved > 0);
+    // And when all are, the class becomes dense again.
+    drop(maps);
+    rest.into_iter().for_each(|handle| pool.free(handle));
+    assert!(pool.freeable() < ZSPAGES / 10, "{}", pool.freeable());
+    assert!(mapped.iter().all(|handle| is_intact(&pool.read(handle))));
+}
+
+/// A pool at its limit in which one class has pages to spare, and the other needs one.
+fn at_the_limit(slack: Option<f32>) -> (TestPool, Vec<Handle>) {
+    let pool = pool(ClassPolicy::Zsmalloc { chain_size: 4 }, slack, 50);
+    let handles = fill(&pool, 16 * 50, 256);
+    assert_eq!(pool.resident_pages(), 50);
+    let (freed, kept): (Vec<_>, Vec<_>) = handles
+        .into_iter()
+        .enumerate()
+        .partition(|(i, _)| i % 16 > 7);
+    freed.into_iter().for_each(|(_, handle)| pool.free(handle));
+    (pool, kept.into_iter().map(|(_, handle)| handle).collect())
+}
+
+#[test]
+fn before_an_insertion_is_refused_the_pool_compacts() {
+    let refused = AllocError::Limit { max_pages: 50 };
+    let (pool, _kept) = at_the_limit(None);
+    assert_eq!(pool.insert(&[1; 4096]).unwrap_err(), refused);
+    assert_eq!(pool.compact().pages_freed, 25);
+
+    // A slack of 1 forbids everything else.
+    let (pool, mut small) = at_the_limit(Some(1.0));
+    assert_eq!((pool.stats().objects_moved, pool.resident_pages()), (0, 50));
+    let bytes = object(4096, 1);
+    let mut large = vec![pool.insert(&bytes).unwrap()];
+    let stats = pool.stats();
+    // No more than it takes.
+    assert!(stats.objects_moved <= 64 && stats.freeable > 0, "{stats:?}");
+    large.extend((0..24).map(|_| pool.insert(&bytes).unwrap()));
+    assert_eq!((pool.resident_pages(), pool.freeable()), (50, 0));
+    let moved = pool.stats().objects_moved;
+    for _ in 0..3 {
+        assert_eq!(pool.insert(&bytes).unwrap_err(), refused);
+    }
+    assert_eq!(pool.stats().objects_moved, moved);
+
+    // A refusal is remembered only until something is freed; sixteen objects are a page.
+    for n in 0..15 {
+        pool.free(small.swap_remove(n * 20));
+        assert_eq!(pool.insert(&bytes).unwrap_err(), refused, "{n}");
+    }
+    pool.free(small.swap_remove(15 * 20));
+    large.push(pool.insert(&bytes).unwrap());
+    check(&pool, &small);
+    check(&pool, &large);
+}
