@@ -21,7 +21,7 @@ use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::budget::{Allowance, Budget};
-use crate::compact_step::plan_step;
+use crate::compact_step::{STEP_CANDIDATES, plan_step};
 use crate::hold_time::HoldTimes;
 use crate::plan::{Left, Plan, explain, plan, surplus};
 use crate::pool::Pool;
@@ -202,7 +202,7 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
         while !work.report.budget_spent && removed != Some(work.report.pages_removed) {
             removed = Some(work.report.pages_removed);
             let class = self.times.class(|| self.pool.lock_class(work.class));
-            let plan = plan_step(chain, &class, usize::MAX, usize::MAX);
+            let plan = plan_step(chain, &class, usize::MAX, STEP_CANDIDATES);
             drop(class);
             let Some(plan) = plan else { break };
             self.carry_out(plan, work);

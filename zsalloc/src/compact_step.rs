@@ -11,7 +11,7 @@ use crate::pool::Pool;
 use crate::relocate::{Destinations, Step};
 
 /// How many zspages a step chooses from, and how many it empties at most.
-const STEP_CANDIDATES: usize = 8;
+pub(crate) const STEP_CANDIDATES: usize = 8;
 const STEP_SOURCES: usize = 4;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
