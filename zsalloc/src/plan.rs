@@ -128,7 +128,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 /// busy zspages allow. Plans no new zspages unless `may_grow`. `None` if nothing can be gained.
 pub(crate) fn plan(chain: &Chain, survey: Vec<Seen>, may_grow: bool) -> Option<Plan> {
     let all = survey.iter().map(Seen::used).sum();
-    let (forced, mut movable): (Vec<_>, Vec<_>) = survey
+    let (mut forced, mut movable): (Vec<_>, Vec<_>) = survey
         .into_iter()
         .partition(|zspage| zspage.isolated || zspage.mapped);
     let objects = beyond(all, &forced);
@@ -136,7 +136,10 @@ pub(crate) fn plan(chain: &Chain, survey: Vec<Seen>, may_grow: bool) -> Option<P
     if pages <= chain.target_pages(objects) {
         return None;
     }
-    movable.sort_unstable_by(|one, other| other.cmp_cost(one));
+    let fullest_first = |one: &Seen, other: &Seen| other.cmp_cost(one);
+    movable.sort_unstable_by(fullest_first);
+    // The sparse ones may keep pages without objects, whose memory goes back.
+    forced.sort_unstable_by(fullest_first);
 
     let mut keep = choose(chain, objects, movable);
     if !may_grow {

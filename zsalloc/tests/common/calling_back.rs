@@ -8,7 +8,7 @@ use zsalloc::{Handle, Heap, PageSource, Pool, SourceError};
 
 use super::object;
 
-/// Calls back for each run that is allocated or released.
+/// Calls back for each run that is allocated or released, and before pages are discarded.
 #[derive(Default)]
 pub(crate) struct CallingBack {
     heap: Heap,
@@ -19,6 +19,7 @@ pub(crate) struct CallingBack {
 pub(crate) enum Call {
     Alloc,
     Release,
+    Discard,
 }
 
 impl CallingBack {
@@ -48,6 +49,7 @@ unsafe impl PageSource for CallingBack {
     }
 
     unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
+        self.call(Call::Discard);
         // SAFETY: the caller's promise is the same.
         unsafe { self.heap.discard(ptr, pages) }
     }

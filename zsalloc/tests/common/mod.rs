@@ -54,3 +54,21 @@ pub(crate) fn is_intact(object: &[u8]) -> bool {
         .chunks(8)
         .all(|chunk| *chunk == random.word()[..chunk.len()])
 }
+
+/// Every page that a compaction left has its reason; `freeable` is what the pool says now.
+#[track_caller]
+pub(crate) fn assert_explained(report: &zsalloc::CompactReport, freeable: usize) {
+    let left: usize = report.classes.iter().map(|class| class.pages_left).sum();
+    // Classes behind the one that spent the budget are not in the report.
+    assert!(left == freeable || report.budget_spent && left < freeable);
+    for class in &report.classes {
+        let sum = class.pages_mapped + class.pages_unfinished;
+        assert_eq!(class.pages_left, sum, "{class:?}");
+        let reason = class.source_failed || class.overtaken || class.budget_spent;
+        assert!(class.pages_unfinished == 0 || reason, "{class:?}");
+        assert!(
+            class.pages_mapped == 0 || class.zspages_mapped > 0,
+            "{class:?}"
+        );
+    }
+}
