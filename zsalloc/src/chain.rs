@@ -5,6 +5,7 @@
 //! their end, short ones cost less while a class has few objects.
 
 use crate::config::ClassPolicy;
+use crate::primitive::size::ADAPTIVE_CLASSES;
 use crate::size_class::{self, MIN_SIZE};
 
 /// One possible zspage of a class.
@@ -124,7 +125,7 @@ impl ClassTable {
             ),
             ClassPolicy::Adaptive { max_pages } => {
                 // 32 bytes with 4 KiB pages, and as many classes with larger ones.
-                let step = page_size / 128;
+                let step = page_size / ADAPTIVE_CLASSES;
                 let chains = (step..=page_size)
                     .step_by(step)
                     .map(|size| Chain::adaptive(size, page_size, max_pages))

@@ -20,19 +20,25 @@ pub(crate) static ZSPAGE_TABLE: LockClassKey = LockClassKey::new("zsalloc zspage
 pub(crate) static RETAINED: LockClassKey = LockClassKey::new("zsalloc retained pages");
 pub(crate) static REGIONS: LockClassKey = LockClassKey::new("zsalloc regions");
 
-#[cfg(not(feature = "debug-lockdep"))]
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+pub(crate) type RawPoolMutex = crate::primitive::RawMutex;
+#[cfg(not(any(feature = "debug-lockdep", zslock_loom, zsalloc_shuttle)))]
 pub(crate) type RawPoolMutex = parking_lot::RawMutex;
-#[cfg(feature = "debug-lockdep")]
+#[cfg(all(feature = "debug-lockdep", not(any(zslock_loom, zsalloc_shuttle))))]
 pub(crate) type RawPoolMutex = lockdep::Tracked<parking_lot::RawMutex>;
 
 /// The lock of a size class, or a leaf.
 pub(crate) type PoolMutex<T> = lock_api::Mutex<RawPoolMutex, T>;
 
-#[cfg(not(feature = "debug-lockdep"))]
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+fn raw_mutex(_: &'static LockClassKey) -> RawPoolMutex {
+    RawPoolMutex::new()
+}
+#[cfg(not(any(feature = "debug-lockdep", zslock_loom, zsalloc_shuttle)))]
 fn raw_mutex(_: &'static LockClassKey) -> RawPoolMutex {
     <RawPoolMutex as lock_api::RawMutex>::INIT
 }
-#[cfg(feature = "debug-lockdep")]
+#[cfg(all(feature = "debug-lockdep", not(any(zslock_loom, zsalloc_shuttle))))]
 fn raw_mutex(key: &'static LockClassKey) -> RawPoolMutex {
     lockdep::Tracked::with_class(<parking_lot::RawMutex as lock_api::RawMutex>::INIT, key)
 }

@@ -9,7 +9,9 @@
 //! executions.
 
 #[cfg(any(zslock_loom, zsalloc_shuttle))]
-pub(crate) mod execution;
+pub mod execution;
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+mod mutex;
 #[cfg(any(zslock_loom, zsalloc_shuttle))]
 #[path = "primitive/watched.rs"]
 pub(crate) mod shadow;
@@ -30,6 +32,8 @@ pub(crate) use std::hint::spin_loop;
 
 #[cfg(any(zslock_loom, zsalloc_shuttle))]
 pub(crate) use execution::{is_broken, ordering};
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+pub(crate) use mutex::RawMutex;
 
 /// The ordering of a site. (The mutation run may weaken it.)
 #[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
@@ -55,6 +59,8 @@ pub(crate) mod size {
     pub(crate) const DIRECTORY: usize = if CHECKED { 1 } else { 4 };
     /// How many handles a class fetches from the table at a time; twice as many are kept.
     pub(crate) const HANDLE_BATCH: usize = if CHECKED { 1 } else { 32 };
+    /// Classes of the adaptive policy, before equal ones are merged: 32 bytes apart with 4 KiB pages.
+    pub(crate) const ADAPTIVE_CLASSES: usize = if CHECKED { 2 } else { 128 };
 }
 
 /// Memory that is no atomic, as a checker sees it: slots, headers, segments, directories, each named by where it begins.

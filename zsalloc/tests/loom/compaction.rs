@@ -1,0 +1,202 @@
+//! Compaction against those who use the objects that it moves.
+
+use std::sync::Arc;
+
+use zsalloc::ZspageId;
+
+use crate::locks::{Lock, Touching};
+use crate::model::{Pool, Reached, bytes, check, insert, models, pool, read, spawn, two_halves};
+
+static READ: Reached<2> = Reached::new();
+static BACK: Reached<1> = Reached::new();
+static TAKE: Reached<2> = Reached::new();
+static INSERT: Reached<2> = Reached::new();
+static BOTH: Reached<2> = Reached::new();
+static DROP: Reached<2> = Reached::new();
+
+/// Which of the two objects moved: the second is to move to the first, unless its zspage is in use; then it is the first
+/// that moves.
+fn which_moved<L: Lock>(pool: &Pool<L>, [first, second]: [ZspageId; 2]) -> usize {
+    let left: Vec<_> = pool.zspages().map(|zspage| zspage.id).collect();
+    match left[..] {
+        [only] if only == first => 1,
+        [only] if only == second => 0,
+        _ => panic!("not compacted: {left:?}"),
+    }
+}
+
+fn ids<L: Lock>(pool: &Pool<L>) -> [ZspageId; 2] {
+    let ids: Vec<_> = pool.zspages().map(|zspage| zspage.id).collect();
+    ids.try_into().expect("two zspages")
+}
+
+models! {
+    /// Rules out: a map of the slot that the object has left, or that its bytes have not reached yet; a header that is freed
+    /// under a reader who has found it and is about to lock it.
+    fn read_against_compaction<L>(2, super::READ) {
+        let pool = pool::<L>();
+        let [first, second] = two_halves(&pool, [0, 0]);
+        let zspages = ids(&pool);
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || drop(pool.compact())
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || {
+                read(&pool, &second, 2);
+                second
+            }
+        });
+        mover.join().unwrap();
+        let second = reader.join().unwrap();
+        READ.note(which_moved(&pool, zspages));
+        read(&pool, &first, 1);
+        read(&pool, &second, 2);
+        pool.free_many([first, second]);
+        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    }
+
+    /// Rules out: that an entry which reads the same twice means two different places (A to B and back to A). The object
+    /// moves from the second slot of zspage A to B, and from there to the second slot of a new zspage, which would be
+    /// called A again if the index were free.
+    fn there_and_back<L>(2, super::BACK) {
+        let pool = pool::<L>();
+        let [first, second] = two_halves(&pool, [0, 1]);
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || {
+                let there = pool.compact().objects_moved;
+                // A new zspage, as the other is full; a map of it makes it the destination of the next compaction.
+                let third = insert(&pool, 3);
+                pool.free(first);
+                let map = pool.read(&third);
+                let back = pool.compact().objects_moved;
+                drop(map);
+                if there + back == 2 {
+                    BACK.note(0);
+                }
+                read(&pool, &third, 3);
+            }
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || {
+                read(&pool, &second, 2);
+                second
+            }
+        });
+        mover.join().unwrap();
+        let second = reader.join().unwrap();
+        read(&pool, &second, 2);
+    }
+
+    /// Rules out: an object that is read and freed while it moves, and stays or takes another with it; pages that are lost
+    /// because neither side retires the zspage.
+    fn take_against_compaction<L>(2, super::TAKE) {
+        let pool = pool::<L>();
+        let [first, second] = two_halves(&pool, [0, 0]);
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || TAKE.note(pool.compact().objects_moved)
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || {
+                let mut target = Vec::new();
+                pool.take(second, &mut target);
+                assert_eq!(target, bytes(2), "the object has other bytes");
+            }
+        });
+        mover.join().unwrap();
+        reader.join().unwrap();
+        read(&pool, &first, 1);
+        assert_eq!(pool.stats().objects, 1);
+        pool.free(first);
+        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    }
+
+    /// Rules out: a compaction that moves an object before its bytes are there. (The count of users fails here only when
+    /// the new object is read: it gets its place under the class lock, and that keeps compaction out.)
+    fn insert_against_compaction<L>(2, super::INSERT) {
+        let pool = pool::<L>();
+        let [first, second] = [insert(&pool, 1), insert(&pool, 2)];
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || {
+                // Makes room where the new object, in a zspage of its own, can move to.
+                pool.free(second);
+                INSERT.note(pool.compact().objects_moved);
+            }
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || {
+                let third = insert(&pool, 3);
+                read(&pool, &third, 3);
+                third
+            }
+        });
+        mover.join().unwrap();
+        let third = reader.join().unwrap();
+        read(&pool, &first, 1);
+        read(&pool, &third, 3);
+        pool.free_many([first, third]);
+        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    }
+
+    /// Rules out: two compactions of one class that undo or double each other's moves, beside a reader.
+    fn two_compactions<L>(1, super::BOTH) {
+        let pool = pool::<L>();
+        let [first, second] = two_halves(&pool, [0, 0]);
+        let zspages = ids(&pool);
+        let movers = ["mover", "mover 2"].map(|name| {
+            let pool = Arc::clone(&pool);
+            spawn(name, move || pool.compact().objects_moved)
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || {
+                read(&pool, &second, 2);
+                second
+            }
+        });
+        let moved: usize = movers.into_iter().map(|mover| mover.join().unwrap()).sum();
+        assert_eq!(moved, 1, "one move is enough");
+        let second = reader.join().unwrap();
+        BOTH.note(which_moved(&pool, zspages));
+        read(&pool, &first, 1);
+        read(&pool, &second, 2);
+        pool.free_many([first, second]);
+        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    }
+}
+
+/// Rules out: a header that is freed while a map of its last object is dropped, though the lock still has to look at its
+/// word.
+#[test]
+fn retirement_against_unmapping() {
+    type Lock = Touching<::zslock::RawZsLock>;
+    check(2, || {
+        let pool = pool::<Lock>();
+        let [first, second] = two_halves(&pool, [0, 0]);
+        let zspages = ids(&pool);
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || drop(pool.compact())
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || {
+                let map = pool.read(&second);
+                assert_eq!(*map, bytes(2));
+                drop(map);
+            }
+        });
+        mover.join().unwrap();
+        reader.join().unwrap();
+        DROP.note(which_moved(&pool, zspages));
+        read(&pool, &first, 1);
+    });
+    DROP.assert_all();
+}

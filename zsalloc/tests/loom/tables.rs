@@ -1,0 +1,68 @@
+//! Lookups against tables that grow and shrink, and ids of zspages that are gone.
+
+use std::sync::Arc;
+
+use zsalloc::MigrateError;
+use zslock::RawZsLock;
+
+use crate::model::{Reached, check, insert, pool, read, spawn};
+
+/// Rules out: a lookup that follows a directory or segment that is not initialised yet, or that has been freed: the handle
+/// table grows meanwhile.
+#[test]
+fn lookup_against_growth() {
+    check(3, || {
+        let pool = pool::<RawZsLock>();
+        let object = insert(&pool, 1);
+        let grower = spawn("grower", {
+            let pool = Arc::clone(&pool);
+            move || insert(&pool, 2)
+        });
+        let reader = spawn("reader", {
+            let pool = Arc::clone(&pool);
+            move || read(&pool, &object, 1)
+        });
+        let second = grower.join().unwrap();
+        reader.join().unwrap();
+        read(&pool, &second, 2);
+    });
+}
+
+static STALE: Reached<2> = Reached::new();
+
+/// Rules out: that the id of a zspage that is gone leads to a header or segment that is freed or not initialised yet. While
+/// one thread asks for it, another gives its index, and the segment that the index is in, to a new zspage.
+#[test]
+fn stale_id_against_new_zspage() {
+    check(3, || {
+        let pool = pool::<RawZsLock>();
+        // Fills a zspage, so that the next object has one of its own.
+        let full = [insert(&pool, 1), insert(&pool, 2)];
+        let object = insert(&pool, 3);
+        let zspage = pool.zspages().last().unwrap().id;
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || match pool.migrate(zspage) {
+                Ok(()) => STALE.note(0),
+                Err(error) => {
+                    assert_eq!(error, MigrateError::Gone);
+                    STALE.note(1);
+                }
+            }
+        });
+        let owner = spawn("owner", {
+            let pool = Arc::clone(&pool);
+            move || {
+                pool.free(object);
+                insert(&pool, 4)
+            }
+        });
+        mover.join().unwrap();
+        let object = owner.join().unwrap();
+        read(&pool, &object, 4);
+        pool.free_many(full);
+        pool.free(object);
+        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    });
+    STALE.assert_all();
+}
