@@ -123,7 +123,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let pin = reclaim::pin();
         let index = handle.index();
         let object = self.write(handle);
-        shadow::written(object.slot());
+        shadow::changed(object.slot());
         // SAFETY: the slot is as long as every object of its class, and the map gives us the only
         // access. `bytes` cannot overlap it: a `&[u8]` into the pool borrows another object.
         unsafe {

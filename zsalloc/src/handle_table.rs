@@ -1,9 +1,11 @@
 //! The handle table: from a handle's index to where its object is, in 8 bytes.
 
+use std::fmt;
+
 use crate::class_lock::HANDLE_TABLE;
 use crate::index_table::IndexTable;
 use crate::order;
-use crate::primitive::{AtomicU64, ordering};
+use crate::primitive::{AtomicU64, note, ordering};
 use crate::reclaim::Pin;
 
 /// Where an object is: zspage index 32 bits, slot 16 bits, length - 1 16 bits. Exact lengths cost
@@ -31,6 +33,13 @@ impl Entry {
     }
 }
 
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (zspage, slot, len) = (self.zspage(), self.slot(), self.len());
+        write!(f, "zspage {zspage} slot {slot} length {len}")
+    }
+}
+
 /// The place of one handle's entry.
 ///
 /// Invariant: while the handle may be shared, an entry changes only under the class lock of the zspage
@@ -44,13 +53,16 @@ impl EntryCell {
     pub(crate) fn load(&self) -> Entry {
         // Acquire: pairs with the Release in `publish`. A reader that sees the new place of a moved
         // object also sees the bytes copied there and the header they are reached through.
-        Entry(self.0.load(ordering(order::ENTRY_LOAD)))
+        let entry = Entry(self.0.load(ordering(order::ENTRY_LOAD)));
+        note(|| format!("finds entry {entry}"));
+        entry
     }
 
     /// Call with the locks that the invariant asks for.
     pub(crate) fn publish(&self, entry: Entry) {
         // Release: pairs with the Acquire in `load`; comes after the copy of the object's bytes.
         self.0.store(entry.0, ordering(order::ENTRY_PUBLISH));
+        note(|| format!("publishes entry {entry}"));
     }
 }
 

@@ -80,7 +80,7 @@ impl<L: RawRwLock, S: PageSource> Deref for MappedMut<'_, L, S> {
 
 impl<L: RawRwLock, S: PageSource> DerefMut for MappedMut<'_, L, S> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        shadow::written(self.0.bytes);
+        shadow::changed(self.0.bytes);
         // SAFETY: as in `Mapped::deref`; the handle is borrowed exclusively for as long as this map
         // lives, so no other reference to these bytes exists. The slice ends with the object:
         // neighbours in the zspage are never part of it.

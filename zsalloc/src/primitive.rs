@@ -49,6 +49,15 @@ pub(crate) const fn is_broken(_mutant: &str) -> bool {
     false
 }
 
+/// Tells the story of an execution. (Only under a checker.)
+#[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
+#[inline(always)]
+pub(crate) fn note(_what: impl FnOnce() -> String) {}
+#[cfg(any(zslock_loom, zsalloc_shuttle))]
+pub(crate) fn note(what: impl FnOnce() -> String) {
+    execution::step(what());
+}
+
 /// Sizes of tables, as small under a checker as they can be, so that few objects make them grow and shrink.
 pub(crate) mod size {
     const CHECKED: bool = cfg!(any(zslock_loom, zsalloc_shuttle));
@@ -60,7 +69,7 @@ pub(crate) mod size {
     /// How many handles a class fetches from the table at a time; twice as many are kept.
     pub(crate) const HANDLE_BATCH: usize = if CHECKED { 1 } else { 32 };
     /// Classes of the adaptive policy, before equal ones are merged: 32 bytes apart with 4 KiB pages.
-    pub(crate) const ADAPTIVE_CLASSES: usize = if CHECKED { 2 } else { 128 };
+    pub(crate) const ADAPTIVE_CLASSES: usize = if CHECKED { 4 } else { 128 };
 }
 
 /// Memory that is no atomic, as a checker sees it: slots, headers, segments, directories, each named by where it begins.
@@ -75,9 +84,13 @@ pub(crate) mod shadow {
     #[inline(always)]
     pub(crate) fn read<T>(_place: NonNull<T>) {}
 
-    /// What begins at `place` is written, perhaps for the first time.
+    /// What begins at `place` is written for the first time, or for the first time after it ended.
     #[inline(always)]
     pub(crate) fn written<T>(_place: NonNull<T>) {}
+
+    /// What begins at `place` is written over.
+    #[inline(always)]
+    pub(crate) fn changed<T>(_place: NonNull<T>) {}
 
     /// What began at `place` ends; it may be written again.
     #[inline(always)]

@@ -13,6 +13,9 @@ mod locks;
 #[path = "loom/model.rs"]
 mod model;
 
+#[path = "loom/mutants.rs"]
+mod mutants;
+
 #[path = "loom/compaction.rs"]
 mod compaction;
 #[path = "loom/migration.rs"]

@@ -90,28 +90,37 @@ fn is_unwinding() -> bool {
 }
 
 pub(crate) fn read<T>(place: NonNull<T>) {
+    if let Some(accesses) = existing(place, "reads") {
+        accesses.read();
+    }
+}
+
+pub(crate) fn changed<T>(place: NonNull<T>) {
+    if let Some(accesses) = existing(place, "writes") {
+        accesses.write();
+    }
+}
+
+/// Notes what is done to a location, and fails if it has ended.
+fn existing<T>(place: NonNull<T>, does: &str) -> Option<Rc<Accesses>> {
     if is_unwinding() {
-        return;
+        return None;
     }
     let address = place.as_ptr().addr();
     let found = MEMORY.with_borrow(|memory| {
         let location = memory.locations.get(&address)?;
-        Some((
-            location.name.clone(),
-            location.ended,
-            Rc::clone(&location.accesses),
-        ))
+        let accesses = Rc::clone(&location.accesses);
+        Some((location.name.clone(), location.ended, accesses))
     });
     let Some((name, ended, accesses)) = found else {
-        note::<T>(|| String::from("reads what was never written"));
         panic!("use of memory that holds nothing");
     };
-    note::<T>(|| format!("reads {name}"));
     if let Some(how) = ended {
-        step(format!("reads {name}, which was {how}"));
-        panic!("use after end: {name} is read, and was {how}");
+        step(format!("{does} {name}, which was {how}"));
+        panic!("use after end: {name}, which was {how}");
     }
-    accesses.read();
+    note::<T>(|| format!("{does} {name}"));
+    Some(accesses)
 }
 
 pub(crate) fn written<T>(place: NonNull<T>) {

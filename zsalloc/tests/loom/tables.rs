@@ -28,6 +28,35 @@ fn lookup_against_growth() {
     });
 }
 
+/// As the next one, but for the segment: it is taken out of the table before, and the new zspage brings a new one.
+#[test]
+fn stale_id_against_new_segment() {
+    check(3, || {
+        let pool = pool::<RawZsLock>();
+        let full = [insert(&pool, 1), insert(&pool, 2)];
+        let second = [insert(&pool, 3), insert(&pool, 4)];
+        let zspage = pool.zspages().last().unwrap().id;
+        let third = insert(&pool, 5);
+        // Two indices are free, of which one keeps its segment and is the next that is used.
+        pool.free(third);
+        pool.free_many(second);
+        let third = [insert(&pool, 6), insert(&pool, 7)];
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || assert_eq!(pool.migrate(zspage), Err(MigrateError::Gone))
+        });
+        let owner = spawn("owner", {
+            let pool = Arc::clone(&pool);
+            move || insert(&pool, 8)
+        });
+        mover.join().unwrap();
+        let object = owner.join().unwrap();
+        read(&pool, &object, 8);
+        pool.free_many(full.into_iter().chain(third).chain([object]));
+        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    });
+}
+
 static STALE: Reached<2> = Reached::new();
 
 /// Rules out: that the id of a zspage that is gone leads to a header or segment that is freed or not initialised yet. While
