@@ -27,6 +27,8 @@ use crate::zspage::{Zspage, ZspageId};
 
 /// The id of the next pool; ids start at 1 and are never reused. 0: exhausted.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+/// The serial number of the next zspage of any pool, so that no pool takes another's for its own.
+static NEXT_SERIAL: AtomicU32 = AtomicU32::new(0);
 
 fn next_id() -> Result<u32, BuildError> {
     // Relaxed: only uniqueness matters, which any atomic read-modify-write gives.
@@ -82,7 +84,6 @@ pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     new_lock: fn() -> L,
     /// Tells lockdep that this thread's hold of a lock may end on another.
     pub(crate) detach: fn(&L),
-    next_serial: AtomicU32,
     /// The class where the next compaction with a budget begins.
     pub(crate) compact_cursor: AtomicUsize,
 }
@@ -146,7 +147,6 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             automatic: config.auto_compact.map(Automatic::new),
             new_lock: config.new_lock,
             detach: class_lock::detach,
-            next_serial: AtomicU32::new(0),
             compact_cursor: AtomicUsize::new(0),
         })
     }
@@ -233,7 +233,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             return Err(NoPages::Source);
         };
         // Relaxed: only uniqueness matters.
-        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
         let id = ZspageId { index, serial };
         let size = self.table.chain(class).size();
         let zspage = Zspage::new(lock, id, class, size, run.pages, base);

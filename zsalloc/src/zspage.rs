@@ -11,7 +11,7 @@ use lock_api::RawRwLock;
 use crate::primitive::{AtomicPtr, is_broken, shadow};
 
 /// Names a zspage, for [`Pool::migrate`](crate::Pool::migrate). Not reused within 2^32 zspages of
-/// a pool; an id of a zspage that no longer exists is recognised.
+/// a process; an id of a zspage that no longer exists, or is another pool's, is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ZspageId {
     pub(crate) index: u32,

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use zsalloc::{AllocError, BuildError, ClassPolicy, Handle, HandleError, Pool};
+use zsalloc::{AllocError, BuildError, ClassPolicy, Handle, HandleError, MigrateError, Pool};
 
 #[test]
 fn size_zero_and_too_large_are_errors_and_change_nothing() {
@@ -54,6 +54,20 @@ fn a_handle_of_another_pool_panics_with_a_clear_message() {
         assert!(message.contains("the handle belongs to pool"), "{message}");
     }
     assert_eq!(two.resident_pages(), 0);
+}
+
+#[test]
+fn a_zspage_of_another_pool_is_not_taken_for_ones_own() {
+    let (one, two) = (Pool::new(), Pool::new());
+    let handles = [one.insert(b"one").unwrap(), two.insert(b"two").unwrap()];
+    let [first, second] = [&one, &two].map(|pool| pool.zspages().next().unwrap().id);
+    assert_ne!(first, second);
+    assert_eq!(two.migrate(first), Err(MigrateError::Gone));
+    assert_eq!(one.migrate(second), Err(MigrateError::Gone));
+    assert_eq!((one.migrate(first), two.migrate(second)), (Ok(()), Ok(())));
+    let [handle, other] = handles;
+    one.free(handle);
+    two.free(other);
 }
 
 #[test]

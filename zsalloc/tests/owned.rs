@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use common::{is_intact, object};
-use zsalloc::{Handle, MigrateError, Pool};
+use zsalloc::{Handle, MappedOwned, MigrateError, Pool};
 
 #[test]
 fn an_owned_map_keeps_its_object_in_place_wherever_it_goes() {
@@ -73,6 +73,32 @@ fn owned_maps_are_static_and_go_to_any_thread() {
     let pool = Arc::new(Pool::new());
     let handle = Arc::new(pool.insert(b"abc").unwrap());
     goes_anywhere(&Pool::read_owned(pool, handle));
+}
+
+/// When a thread's other thread-local data, the epoch's and the parking lot's, may be gone already.
+#[test]
+fn an_owned_map_may_end_with_its_thread() {
+    type OwnedMap = MappedOwned<Arc<Pool>, Arc<Handle>>;
+    thread_local! {
+        static KEPT: RefCell<Option<OwnedMap>> = const { RefCell::new(None) };
+    }
+    let pool = Arc::new(Pool::new());
+    let handle = Arc::new(pool.insert(&object(1000, 1)).unwrap());
+    let id = pool.zspages().next().unwrap().id;
+    let (of_thread, its_handle) = (Arc::clone(&pool), Arc::clone(&handle));
+    let keeper = thread::spawn(move || {
+        // Made before the pool is used on this thread, so destroyed after what that makes; and with the
+        // last map of it the pool.
+        KEPT.set(None);
+        KEPT.set(Some(Pool::read_owned(of_thread, its_handle)));
+    });
+    keeper.join().unwrap();
+    assert_eq!(pool.migrate(id), Ok(()));
+    let keeper = thread::spawn(|| {
+        KEPT.set(None);
+        KEPT.set(Some(Pool::read_owned(pool, handle)));
+    });
+    keeper.join().unwrap();
 }
 
 /// Something else each time it is asked.
