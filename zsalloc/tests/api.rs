@@ -3,16 +3,21 @@
 
 use std::fmt::{Debug, Display};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zsalloc::lock_api::RawRwLock;
+use zsalloc::overhead::{self, Figures, PerObject};
 use zsalloc::size_class::{self, SizeClass};
+use zsalloc::testbed::{Boxes, Store, StoreStats};
 use zsalloc::{
-    AllocError, BuildError, ClassCompaction, ClassPolicy, ClassStats, CompactReport, Failing,
-    Handle, HandleError, Heap, Mapped, MappedMut, MappedOwned, MigrateError, Mmap, PageSource,
-    Pool, PoolBuilder, PoolStats, SOURCE_PAGE, SourceError, ZspageId, ZspageInfo,
+    AllocError, Budget, BuildError, ClassCompaction, ClassPolicy, ClassStats, CompactReport,
+    EvacuateReport, Failing, Handle, HandleError, Heap, Mapped, MappedMut, MappedOwned,
+    MigrateError, Mmap, PageSource, Pool, PoolBuilder, PoolStats, RegionId, RegionInfo,
+    SOURCE_PAGE, SourceError, StayReason, Stayed, ZspageId, ZspageInfo,
 };
 use zslock::{RawGatedZsLock, RawZsLock};
 
@@ -73,6 +78,9 @@ fn owned_maps_take_every_stable_pointer() {
 #[test]
 fn space_is_counted_moved_and_returned_with_these_signatures() {
     let _: fn(&Plain) -> CompactReport = Pool::compact;
+    let _: fn(&Plain, Budget) -> CompactReport = Pool::compact_budget;
+    let _: fn(usize) -> Budget = Budget::Pages;
+    let _: fn(Duration) -> Budget = Budget::Time;
     let _: fn(&Plain) = Pool::trim;
     let _: fn(&Plain) -> usize = Pool::freeable;
     let _: fn(&Plain) -> usize = Pool::resident_pages;
@@ -80,10 +88,16 @@ fn space_is_counted_moved_and_returned_with_these_signatures() {
     let _: fn(&Plain) -> PoolStats = Pool::stats;
     let _: fn(&Plain) -> Vec<ClassStats> = Pool::class_stats;
     let pool = Pool::new();
-    // The list is a copy: it borrows nothing.
+    // The lists are copies: they borrow nothing.
     let zspages: Box<dyn Iterator<Item = ZspageInfo>> = Box::new(pool.zspages());
+    let regions: Box<dyn Iterator<Item = RegionInfo>> = Box::new(pool.regions());
     drop(pool);
     let _: Option<ZspageId> = zspages.map(|zspage| zspage.id).next();
+    let _: Option<RegionId> = regions.map(|region| region.id).next();
+    let _: fn(RegionId) -> Range<usize> = RegionId::addresses;
+    let _: fn(&Plain, RegionId) -> EvacuateReport = Pool::evacuate;
+    let _: fn(&EvacuateReport) -> &Vec<Stayed> = |report| &report.stayed;
+    let _: fn(&Stayed) -> StayReason = |stayed| stayed.reason;
 
     let _: fn(usize, usize) -> Vec<SizeClass> = size_class::table;
     let _: fn(&SizeClass) -> usize = SizeClass::size;
@@ -153,6 +167,37 @@ fn errors_are_these_and_say_what_they_are() {
 }
 
 #[test]
+fn the_cost_of_a_lock_has_these_figures() {
+    let _: fn(&[SizeClass], usize) -> PerObject = overhead::per_object;
+    let table = size_class::table(4096, 8);
+    let PerObject { all, distinct, .. } = overhead::per_object(&table, 4);
+    for figures in [all, distinct] {
+        let Figures {
+            mean,
+            median,
+            p90,
+            max,
+            ..
+        } = figures;
+        assert!(0.0 < median && median <= p90 && p90 <= max && mean <= max);
+    }
+}
+
+#[test]
+fn a_store_has_these_methods_and_pools_are_stores() {
+    fn methods<S: Store>() {
+        let _: fn(&S, &[u8]) -> Result<S::Key, AllocError> = S::put;
+        let _: fn(&S, &S::Key, fn(&[u8]) -> u8) -> u8 = S::get;
+        let _: fn(&S, S::Key) = S::del;
+        let _: fn(&S) -> usize = S::compact;
+        let _: fn(&S) -> StoreStats = S::stats;
+    }
+    methods::<Pool>();
+    methods::<Pool<RawGatedZsLock, Heap>>();
+    methods::<Boxes>();
+}
+
+#[test]
 fn a_page_source_has_these_methods() {
     fn methods<S: PageSource>() {
         let _: fn(&S, usize) -> Result<NonNull<u8>, SourceError> = S::alloc;
@@ -182,6 +227,9 @@ fn types_are_as_small_and_as_mobile_as_promised() {
     mobile::<MappedMut<'_, RawZsLock, Mmap>>();
     mobile::<MappedOwned<Arc<Pool>, Arc<Handle>>>();
     mobile::<CompactReport>();
+    mobile::<EvacuateReport>();
+    mobile::<RegionInfo>();
+    mobile::<Budget>();
     mobile::<ClassCompaction>();
     mobile::<PoolStats>();
     mobile::<ClassStats>();
