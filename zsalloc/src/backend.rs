@@ -110,7 +110,7 @@ pub unsafe trait PageSource: Send + Sync {
     }
 }
 
-/// Runs that [`PageSource::alloc_outside`] could not use. They go back even if the source panics.
+/// Runs that [`PageSource::alloc_outside`] could not use. They go back even if `alloc` panics.
 struct Inside<'s, S: PageSource + ?Sized> {
     source: &'s S,
     runs: Vec<NonNull<u8>>,
