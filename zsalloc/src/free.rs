@@ -65,23 +65,20 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// # Panics
     ///
     /// If a handle is of another pool. Objects before it are freed; its own and those after it are
-    /// leaked.
+    /// leaked. If the iterator panics, the objects before are freed, too.
     #[track_caller]
     pub fn free_many(&self, handles: impl IntoIterator<Item = Handle>) {
-        let mut batch = Vec::with_capacity(FREE_BATCH);
+        let mut batch = Batch {
+            pool: self,
+            indices: Vec::with_capacity(FREE_BATCH),
+        };
         for handle in handles {
-            let index = self.check(&handle);
-            batch.extend(index);
-            if index.is_err() || batch.len() == FREE_BATCH {
-                // SAFETY: the handles are live and ended here.
-                unsafe { self.free_batch(&mut batch) };
-            }
-            if let Err(error) = index {
-                panic!("{error}");
+            batch.indices.push(self.index_of(&handle));
+            if batch.indices.len() == FREE_BATCH {
+                batch.free();
             }
         }
-        // SAFETY: as above.
-        unsafe { self.free_batch(&mut batch) };
+        batch.free();
     }
 
     /// Appends an object to `target` and frees it.
@@ -224,5 +221,29 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 .release(class.spare_handles.drain(..HANDLE_BATCH), pin);
         }
         retired
+    }
+}
+
+/// Handles that were given up and whose objects are not freed yet. They are, even if the iterator that
+/// gives the handles panics.
+struct Batch<'p, L: RawRwLock, S: PageSource> {
+    pool: &'p Pool<L, S>,
+    /// Of live handles, which ended here.
+    indices: Vec<u32>,
+}
+
+impl<L: RawRwLock, S: PageSource> Batch<'_, L, S> {
+    #[track_caller]
+    fn free(&mut self) {
+        // SAFETY: the handles are live and ended here.
+        unsafe { self.pool.free_batch(&mut self.indices) };
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Drop for Batch<'_, L, S> {
+    fn drop(&mut self) {
+        if !self.indices.is_empty() {
+            self.free();
+        }
     }
 }

@@ -111,6 +111,7 @@ fn a_builder_takes_its_options_in_any_order() {
     let _: fn() -> PoolBuilder<RawZsLock, Mmap> = Pool::builder;
     let _: fn(PoolBuilder<RawZsLock, Mmap>) -> Result<Pool, BuildError> = PoolBuilder::build;
     type Other = Result<Pool<RawGatedZsLock, Heap>, BuildError>;
+    let _: fn(AutoCompact, f32) -> AutoCompact = AutoCompact::slack;
     fn prepare(_: &[&RawGatedZsLock]) {}
     let new_lock: fn() -> RawGatedZsLock = || RawGatedZsLock::INIT;
     let forwards: Other = Pool::builder()
@@ -121,9 +122,11 @@ fn a_builder_takes_its_options_in_any_order() {
         .prepare_exclusive(prepare)
         .max_pages(100)
         .retain_pages(10)
+        .auto_compact(AutoCompact::default())
         .build();
     // Only `prepare_exclusive` has to come after the lock that it is about.
     let backwards: Other = Pool::builder()
+        .auto_compact(AutoCompact::default().slack(0.5).clone())
         .retain_pages(10)
         .max_pages(100)
         .lock_with(new_lock)
@@ -230,6 +233,7 @@ fn types_are_as_small_and_as_mobile_as_promised() {
     mobile::<EvacuateReport>();
     mobile::<RegionInfo>();
     mobile::<Budget>();
+    mobile::<AutoCompact>();
     mobile::<ClassCompaction>();
     mobile::<PoolStats>();
     mobile::<ClassStats>();

@@ -1,4 +1,4 @@
-//! Code that the pool calls but has not written: page sources, locks. It may use the pool where
+//! Code that the pool calls but has not written: page sources, locks, iterators. It may use the pool where
 //! the chapter "Plugging in" says so, and when it panics nothing is lost.
 
 mod common;
@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use common::calling_back::{Call, CallingBack, outgrown};
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{AllocError, Heap, MigrateError, Mmap, PageSource, Pool, SourceError};
+use zsalloc::{AllocError, Handle, Heap, MigrateError, Mmap, PageSource, Pool, SourceError};
 use zslock::RawZsLock;
 
 /// Everything that a pool does, some of it in the same class as everybody else's objects.
@@ -213,6 +213,21 @@ fn a_page_source_that_panics_loses_no_object_and_no_page() {
     let limit = AllocError::Limit { max_pages };
     assert_eq!(pool.alloc(4096).unwrap_err(), limit);
     pool.free_many(handles.into_iter().chain(fill));
+    assert_eq!(pool.resident_pages(), 0);
+}
+
+#[test]
+fn an_iterator_that_panics_leaves_the_handles_before_freed() {
+    let pool = Pool::new();
+    let handles: Vec<Handle> = (0..10).map(|_| pool.alloc(100).unwrap()).collect();
+    let mut handles = handles.into_iter();
+    let four = std::iter::from_fn(|| {
+        assert!(handles.len() > 6, "no more");
+        handles.next()
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.free_many(four))).is_err());
+    assert_eq!(pool.stats().objects, 6);
+    pool.free_many(handles);
     assert_eq!(pool.resident_pages(), 0);
 }
 
