@@ -14,10 +14,10 @@ use zsalloc::overhead::{self, Figures, PerObject};
 use zsalloc::size_class::{self, SizeClass};
 use zsalloc::testbed::{Boxes, Store, StoreStats};
 use zsalloc::{
-    AllocError, Budget, BuildError, ClassCompaction, ClassPolicy, ClassStats, CompactReport,
-    EvacuateReport, Failing, Handle, HandleError, Heap, Mapped, MappedMut, MappedOwned,
-    MigrateError, Mmap, PageSource, Pool, PoolBuilder, PoolStats, RegionId, RegionInfo,
-    SOURCE_PAGE, SourceError, StayReason, Stayed, ZspageId, ZspageInfo,
+    AllocError, AutoCompact, Budget, BuildError, ClassCompaction, ClassPolicy, ClassStats,
+    CompactReport, EvacuateReport, Failing, Handle, HandleError, Heap, Mapped, MappedMut,
+    MappedOwned, MigrateError, Mmap, PageSource, Pool, PoolBuilder, PoolStats, RegionId,
+    RegionInfo, SOURCE_PAGE, SourceError, StayReason, Stayed, ZspageId, ZspageInfo,
 };
 use zslock::{RawGatedZsLock, RawZsLock};
 
