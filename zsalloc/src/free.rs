@@ -65,7 +65,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// # Panics
     ///
     /// If a handle is of another pool. Objects before it are freed; its own and those after it are
-    /// leaked. If the iterator panics, the objects before are freed, too.
+    /// leaked. If the iterator panics, the objects before are freed, too. If a page source panics, up
+    /// to 512 objects are leaked.
     #[track_caller]
     pub fn free_many(&self, handles: impl IntoIterator<Item = Handle>) {
         let mut batch = Batch {

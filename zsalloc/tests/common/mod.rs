@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 pub(crate) mod calling_back;
+pub(crate) mod kernel;
 
 /// xorshift64*: small, seeded, and good enough to pick sizes and victims.
 pub(crate) struct Random(u64);
