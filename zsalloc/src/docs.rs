@@ -21,3 +21,30 @@ pub mod plugging_in {}
 
 #[doc = include_str!("docs/comparison.md")]
 pub mod comparison {}
+
+#[doc = include_str!("docs/overhead.md")]
+pub mod overhead {}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// A claim whose test is gone is a claim that nothing shows.
+    #[test]
+    fn the_tests_that_the_readme_names_exist() {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let table = include_str!("../README.md")
+            .split("What it promises")
+            .nth(1);
+        let table = table.and_then(|rest| rest.split("When not to").next());
+        let cells = table.expect("the section is there").lines();
+        let cells = cells.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+        let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let names: Vec<_> = names.filter(|name| name.ends_with(".rs")).collect();
+        assert!(names.len() > 15, "{names:?}");
+        assert!(
+            names.iter().all(|name| tests.join(name).is_file()),
+            "{names:?}"
+        );
+    }
+}

@@ -17,7 +17,19 @@
 //! | map | access to an object's bytes: [`Mapped`]; holds the read lock of the zspage |
 //! | migrate | move a zspage to other pages: [`Pool::migrate`] |
 //! | compact | move objects out of sparse zspages, so that whole zspages can be freed: [`Pool::compact`] |
+//! | budget | how much one compaction may do: [`Budget`] |
+//! | region | 4 MiB of addresses, in which the pages of many zspages lie: [`Pool::regions`] |
+//! | evacuate | migrate everything out of a region, so that it can be given back as a whole: [`Pool::evacuate`] |
+//! | discard | give the memory of pages back and keep their addresses: [`PageSource::discard`] |
+//! | isolated | being filled by a compaction, or its idle pages discarded; whoever does that retires the zspage |
 //! | retire | free later, when no thread can be looking any more |
+//!
+//! # Chapters
+//!
+//! [Choosing](docs::choosing) a configuration, and when not to use a pool; [ownership](docs::ownership);
+//! the [life of an object](docs::life) in memory; [complexity](docs::complexity); [limits](docs::limits);
+//! [plugging in](docs::plugging_in) locks and page sources; [what a lock costs](docs::overhead); and a
+//! [comparison](docs::comparison) with the kernel's zsmalloc, malloc, Mesh and Alaska.
 //!
 //! # The life of an object
 //!
@@ -72,8 +84,8 @@
 //!
 //! # Ownership does the checking
 //!
-//! A handle is an owned token and every map borrows it: use after free, double free, freeing a
-//! mapped object and two writers of one object do not compile. No reference ever spans a zspage, so
+//! A handle is an owned token and every map borrows it up to the map's drop: use after free, double
+//! free, freeing a mapped object and two writers of one object [do not compile](docs::ownership). No reference ever spans a zspage, so
 //! writers of neighbouring objects do not race. What types cannot rule out (a handle of another pool,
 //! an object that is too large, no memory) is an error or a clear panic, and changes nothing.
 //!
