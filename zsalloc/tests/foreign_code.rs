@@ -76,6 +76,48 @@ fn a_page_source_may_use_the_pool_that_it_serves() {
     assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
 }
 
+/// A heap whose `discard`, which the pool calls with a zspage held, calls back.
+struct Discarding;
+
+static DISCARDING: OnceLock<Pool<RawZsLock, Discarding>> = OnceLock::new();
+
+// SAFETY: hands out what `Heap` hands out.
+unsafe impl PageSource for Discarding {
+    fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
+        Heap::new().alloc(pages)
+    }
+
+    unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Heap::new().release(ptr, pages) }
+    }
+
+    unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
+        call_back(|| use_in_every_way(DISCARDING.get().unwrap()));
+        // SAFETY: the caller's promise is the same.
+        unsafe { Heap::new().discard(ptr, pages) }
+    }
+}
+
+#[test]
+fn a_page_source_may_use_the_pool_while_it_discards() {
+    let pool = DISCARDING.get_or_init(|| Pool::builder().backend(Discarding).build().unwrap());
+    let mut handles: Vec<_> = (0..300)
+        .map(|i| pool.insert(&object(3328, i)).unwrap())
+        .collect();
+    let kept = handles.swap_remove(299);
+    let map = pool.read(&kept);
+    pool.free_many(handles);
+    CALLS.set((1000, 0));
+    assert!(pool.compact().pages_discarded > 0);
+    let (_, calls) = CALLS.replace((0, 0));
+    assert!(calls > 0);
+    assert!(is_intact(&map));
+    drop(map);
+    pool.free(kept);
+    assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
+}
+
 /// `RawZsLock` whose code calls back where the pool holds no lock.
 struct Calling(RawZsLock);
 
