@@ -54,10 +54,10 @@ unsafe impl PageSource for Mmap {
         pages: usize,
         excluded: &[Range<usize>],
     ) -> Result<NonNull<u8>, SourceError> {
-        let pages = whole_system_pages(pages);
         if !(1..=REGION_PAGES).contains(&pages) {
             return Err(SourceError);
         }
+        let pages = whole_system_pages(pages);
         if let Some(run) = self.regions.lock().take(pages, excluded) {
             return Ok(run);
         }
