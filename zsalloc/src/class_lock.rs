@@ -49,7 +49,8 @@ pub(crate) fn zspage_lock() -> RawZsLock {
 }
 
 /// Takes this thread's hold of a zspage lock off what lockdep thinks it holds. Any `L` may be the lock,
-/// but only zslock's are known to have a class.
+/// and most have nothing to do with lockdep; this knows zslock's, and parking_lot's in
+/// `lockdep::Tracked`.
 pub(crate) fn detach<L: 'static>(lock: &L) {
     let lock: &dyn Any = lock;
     if let Some(lock) = lock.downcast_ref::<RawZsLock>() {
@@ -57,6 +58,23 @@ pub(crate) fn detach<L: 'static>(lock: &L) {
     } else if let Some(lock) = lock.downcast_ref::<RawGatedZsLock>() {
         zslock::lockdep::detach(lock);
     }
+    #[cfg(feature = "debug-lockdep")]
+    detach_tracked(lock);
+}
+
+#[cfg(feature = "debug-lockdep")]
+fn detach_tracked(lock: &dyn Any) {
+    use lockdep::{LockKind, Queued, RecursiveReaders, Tracked};
+
+    fn of<R: 'static, K: LockKind>(lock: &dyn Any) {
+        if let Some(lock) = lock.downcast_ref::<Tracked<R, K>>() {
+            lockdep::detach(lock);
+        }
+    }
+    of::<parking_lot::RawRwLock<false>, Queued>(lock);
+    of::<parking_lot::RawRwLock<false>, RecursiveReaders>(lock);
+    of::<parking_lot::RawRwLock<true>, Queued>(lock);
+    of::<parking_lot::RawRwLock<true>, RecursiveReaders>(lock);
 }
 
 /// The lock of a size class.

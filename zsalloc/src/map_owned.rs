@@ -48,8 +48,9 @@ where
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Maps an object for reading and keeps `pool` and `handle` as long as the map lives.
     ///
-    /// Waits as [`read`](Self::read) does. Under lockdep the hold of a zslock is detached from this
-    /// thread, since another may end it.
+    /// Waits as [`read`](Self::read) does. Under lockdep the hold is detached from this thread, since
+    /// another may end it; that goes for zslock's locks, and for parking_lot's in `lockdep::Tracked`.
+    /// (A tracked lock of another type keeps its hold on this thread.)
     ///
     /// ```
     /// use std::sync::Arc;

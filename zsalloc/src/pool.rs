@@ -30,13 +30,12 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 /// The serial number of the next zspage of any pool, so that no pool takes another's for its own.
 static NEXT_SERIAL: AtomicU32 = AtomicU32::new(0);
 
-fn next_id() -> Result<u32, BuildError> {
+fn next_id(next: &AtomicU32) -> Result<u32, BuildError> {
     // Relaxed: only uniqueness matters, which any atomic read-modify-write gives.
-    NEXT_ID
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
-            (id != 0).then(|| id.wrapping_add(1))
-        })
-        .map_err(|_| BuildError::PoolIdsExhausted)
+    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
+        (id != 0).then(|| id.wrapping_add(1))
+    })
+    .map_err(|_| BuildError::PoolIdsExhausted)
 }
 
 /// From a zspage's index to its header; null while the index is free.
@@ -129,7 +128,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let table = ClassTable::new(config.classes, config.page_size);
         let classes = table.chains().iter();
         Ok(Self {
-            id: next_id()?,
+            id: next_id(&NEXT_ID)?,
             classes: classes
                 .map(|_| class_mutex(Class::new(config.page_size)))
                 .collect(),
@@ -319,5 +318,20 @@ impl<L: RawRwLock, S: PageSource> fmt::Debug for Pool<L, S> {
             .field("classes", &self.class_count())
             .field("resident_pages", &self.pages.resident())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_used_up_and_never_used_again() {
+        let next = AtomicU32::new(u32::MAX - 1);
+        assert_eq!(next_id(&next), Ok(u32::MAX - 1));
+        assert_eq!(next_id(&next), Ok(u32::MAX));
+        for _ in 0..3 {
+            assert_eq!(next_id(&next), Err(BuildError::PoolIdsExhausted));
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! What types cannot rule out is an error or a panic with a clear message, and changes nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 
-use zsalloc::{AllocError, BuildError, ClassPolicy, Handle, HandleError, MigrateError, Pool};
+use zsalloc::{
+    AllocError, BuildError, ClassPolicy, Handle, HandleError, MigrateError, PageSource, Pool,
+    SourceError,
+};
 
 #[test]
 fn size_zero_and_too_large_are_errors_and_change_nothing() {
@@ -97,6 +101,39 @@ fn impossible_configurations_are_errors() {
         let error = classes(ClassPolicy::Adaptive { max_pages });
         assert_eq!(error, BuildError::MaxPages { max_pages });
     }
+}
+
+/// A source of larger pages than the pool's.
+struct Coarse;
+
+// SAFETY: hands out nothing.
+unsafe impl PageSource for Coarse {
+    fn alloc(&self, _: usize) -> Result<NonNull<u8>, SourceError> {
+        Err(SourceError)
+    }
+
+    unsafe fn release(&self, _: NonNull<u8>, _: usize) {}
+
+    unsafe fn discard(&self, _: NonNull<u8>, _: usize) {}
+
+    fn granularity(&self) -> usize {
+        16384
+    }
+}
+
+#[test]
+fn a_source_of_larger_pages_is_refused() {
+    let build = |page_size| Pool::builder().backend(Coarse).page_size(page_size).build();
+    let page_size = 8192;
+    let granularity = 16384;
+    let error = build(page_size).unwrap_err();
+    let expected = BuildError::SourceGranularity {
+        page_size,
+        granularity,
+    };
+    assert_eq!(error, expected);
+    let pool = build(granularity).unwrap();
+    assert_eq!(pool.insert(b"abc").unwrap_err(), AllocError::OutOfMemory);
 }
 
 #[test]

@@ -299,6 +299,34 @@ fn every_lock_works_tracked() {
     );
 }
 
+/// An owned map may end on any thread, so the thread that made it must not be thought to hold it. Only
+/// locks that the pool knows can be told.
+#[cfg(feature = "debug-lockdep")]
+#[test]
+fn owned_maps_detach_their_hold_of_a_tracked_lock() {
+    use lockdep::{Queued, RecursiveReaders, Tracked};
+
+    fn holds<L: RawRwLock + Send + Sync + 'static>(new_lock: fn() -> L) -> [usize; 3] {
+        let pool = Pool::builder().lock_with(new_lock).build().unwrap();
+        let handle = pool.insert(b"abc").unwrap();
+        let mapped = {
+            let _map = pool.read(&handle);
+            lockdep::held().len()
+        };
+        let map = Pool::read_owned(&pool, &handle);
+        let owned = lockdep::held().len();
+        drop(map);
+        [mapped, owned, lockdep::held().len()]
+    }
+    type Recursive = parking_lot::RawRwLock<true>;
+    assert_eq!(holds(|| RawZsLock::INIT), [1, 0, 0]);
+    assert_eq!(holds(|| RawGatedZsLock::INIT), [1, 0, 0]);
+    let tracked = || Tracked::<_, Queued>::instance(ParkingLot::INIT);
+    assert_eq!(holds(tracked), [1, 0, 0]);
+    let tracked = || Tracked::<_, RecursiveReaders>::instance(Recursive::INIT);
+    assert_eq!(holds(tracked), [1, 0, 0]);
+}
+
 type Pooled = Pool<RawZsLock, Mmap>;
 static POOL: OnceLock<Pooled> = OnceLock::new();
 /// The number of locks of each call.
