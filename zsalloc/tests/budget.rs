@@ -174,12 +174,12 @@ fn cheap_pages_are_bought_first() {
     assert!(kept.iter().all(|(_, handle)| is_intact(&pool.read(handle))));
 }
 
-/// Time runs out when a page-hungry zspage has just been taken: the call goes on until that is earned
-/// back.
+/// Time runs out when a long zspage was taken and only one short one has gone: the call goes on until
+/// all is earned back.
 #[test]
 fn a_call_that_runs_out_of_time_pays_its_debt() {
     static END: Mutex<Option<Instant>> = Mutex::new(None);
-    static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+    static RELEASES: AtomicUsize = AtomicUsize::new(0);
     let source = Arc::new(CallingBack::default());
     let pool = Pool::builder().backend(source.clone()).build().unwrap();
     let handles = outgrown(&pool);
@@ -196,26 +196,27 @@ fn a_call_that_runs_out_of_time_pays_its_debt() {
     pool.free_many(freed.into_iter().map(|(_, handle)| handle));
 
     source.set(Some(|call| {
-        if call == Call::Alloc {
-            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        if call == Call::Release {
+            RELEASES.fetch_add(1, Ordering::Relaxed);
             while Instant::now() < END.lock().unwrap().unwrap() {
                 std::thread::yield_now();
             }
         }
     }));
     let mut time = Duration::from_millis(100);
-    while ALLOCATIONS.load(Ordering::Relaxed) == 0 {
+    while RELEASES.load(Ordering::Relaxed) == 0 {
         // On a machine so slow that the time was up before: more of it.
         time *= 2;
         let before = pool.resident_pages();
-        *END.lock().unwrap() = Some(Instant::now() + time);
+        // A little later than the call's own end.
+        *END.lock().unwrap() = Some(Instant::now() + time + Duration::from_millis(20));
         let report = pool.compact_budget(Budget::Time(time));
         assert!(report.budget_spent && report.pages_grown == 0, "{report:?}");
         assert!(pool.resident_pages() <= before);
     }
     source.set(None);
-    // It took one zspage, and no other was begun.
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), 1);
+    // It went on after the first.
+    assert!(RELEASES.load(Ordering::Relaxed) > 1);
     assert!(pool.freeable() > 0);
     assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
     assert!(kept.iter().all(|(_, handle)| is_intact(&pool.read(handle))));

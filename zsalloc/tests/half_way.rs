@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use common::calling_back::{Call, CallingBack, outgrown};
-use common::{is_intact, object};
+use common::{assert_explained, is_intact, object};
 use zsalloc::{CompactReport, Failing, Handle, Heap, PageSource, Pool};
 use zslock::RawZsLock;
 
@@ -22,6 +22,7 @@ fn compact<S: PageSource>(pool: &Pool<RawZsLock, S>) -> CompactReport {
         "{report:?}"
     );
     assert!(report.pages_freed == 0 || report.pages_grown == 0);
+    assert_explained(&report, pool.freeable());
     report
 }
 
@@ -83,7 +84,8 @@ fn being_overtaken_shows_in_the_report() {
         panic!("one class: {report:?}");
     };
     assert!(class.overtaken && !class.source_failed, "{class:?}");
-    assert!(class.pages_left > 0, "{class:?}");
+    assert!(class.pages_unfinished > 0, "{class:?}");
+    assert_eq!(class.pages_mapped, 0);
     assert_eq!(class.pages_left, pool.freeable());
 
     let mut stored = STORED.lock().unwrap();
@@ -132,6 +134,7 @@ fn maps_that_arrive_meanwhile_show_in_the_report() {
     assert_eq!((class.objects_moved, class.pages_freed), (0, 0));
     assert_eq!(class.pages_left, pool.freeable());
     assert!(class.zspages_mapped > 0, "{class:?}");
+    assert_eq!(class.pages_mapped, class.pages_left);
     maps.clear();
     let freeable = pool.freeable();
     assert_eq!(compact(pool).pages_freed, freeable);

@@ -3,7 +3,8 @@
 //! No test here asserts how long anything takes. Each makes a hold last until another thread has run
 //! into it, and takes stamps that are certainly inside the hold: the report must cover them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -139,6 +140,8 @@ fn watch(
                 thread::sleep(Duration::from_millis(20));
             }
             if moment == to {
+                // The hold goes on until the very end of the unlocking.
+                thread::sleep(Duration::from_millis(5));
                 // Only the first counts: later ones may belong to other holds.
                 let _ = begun.map(|begun| ended.send((begun, Instant::now())));
             }
@@ -225,6 +228,34 @@ fn the_longest_class_hold_covers_planning() {
         });
         seen.check(seen.report.longest_class_hold);
     }
+}
+
+/// What one page costs does not depend on the size of the class.
+#[test]
+fn a_small_budget_looks_at_few_zspages() {
+    let policy = ClassPolicy::Zsmalloc { chain_size: 8 };
+    let builder = Pool::builder().classes(policy).backend(Heap::new());
+    let pool = builder.lock_with(|| Watched::INIT).build().unwrap();
+    let handles: Vec<_> = (0..2000).map(|_| pool.alloc(2048).unwrap()).collect();
+    let (_kept, freed): (Vec<_>, Vec<_>) = handles
+        .into_iter()
+        .enumerate()
+        .partition(|(i, _)| i % 2 == 0);
+    pool.free_many(freed.into_iter().map(|(_, handle)| handle));
+    let looks = |compact: &dyn Fn() -> CompactReport| {
+        let looks = Rc::new(Cell::new(0));
+        let counter = Rc::clone(&looks);
+        HOOK.set(Some(Box::new(move |moment| {
+            counter.set(counter.get() + usize::from(moment == Moment::Planning));
+        })));
+        let freed = compact().pages_freed;
+        HOOK.set(None);
+        (freed, looks.get())
+    };
+    let (freed, looked) = looks(&|| pool.compact_budget(Budget::Pages(1)));
+    assert!(freed == 1 && looked < 30, "{looked} zspages looked at");
+    let (freed, looked) = looks(&|| pool.compact());
+    assert!(freed == 499 && looked >= 999, "{looked} zspages looked at");
 }
 
 #[test]
