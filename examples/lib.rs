@@ -2,7 +2,7 @@
 //! pictures.
 
 pub mod corpus;
-pub mod picture_file;
+pub mod output_file;
 pub mod svg;
 pub mod units;
 

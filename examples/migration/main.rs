@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use examples::corpus::{PAGE, Pages};
-use examples::picture_file::PictureFile;
+use examples::output_file::OutputFile;
 use examples::units;
 use lock_api::RawRwLock;
 use zsalloc::{Pool, PoolStats};
@@ -73,7 +73,7 @@ where
 {
     // What can be refused is refused before any work is done.
     let picture = options.svg.as_deref().map(|path| {
-        let file = PictureFile::reserve(path);
+        let file = OutputFile::reserve(path);
         file.map_err(|e| Error::Picture(path.to_owned(), e))
     });
     let picture = picture.transpose()?;
@@ -178,7 +178,7 @@ fn load<L: ZspageLock>(
 /// Shows the run in every way that was asked for, and judges it.
 fn conclude(
     options: &Options,
-    picture: Option<PictureFile>,
+    picture: Option<OutputFile>,
     outcome: &Outcome,
     sizes: &Sizes,
     after: Checks,

@@ -1,19 +1,19 @@
-//! The file that the picture goes to.
+//! A file that results go to: a picture, a table.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A file that can be written, as was found out before any work was done. If the run ends before the
-/// picture is drawn, no empty file stays behind; one that was there before keeps its contents.
+/// A file that can be written, as was found out before any work was done. If the run ends before there
+/// is a result, no empty file stays behind; one that was there before keeps its contents.
 #[derive(Debug)]
-pub struct PictureFile {
+pub struct OutputFile {
     path: PathBuf,
     /// It is empty, and made here.
     new: bool,
 }
 
-impl PictureFile {
+impl OutputFile {
     /// Finds out whether `path` can be written.
     pub fn reserve(path: &Path) -> io::Result<Self> {
         let new = match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -24,21 +24,26 @@ impl PictureFile {
             }
             Err(error) => return Err(error),
         };
-        Ok(PictureFile {
+        Ok(OutputFile {
             path: path.to_owned(),
             new,
         })
     }
 
-    /// Puts the picture into the file.
-    pub fn write(mut self, drawing: &str) -> io::Result<()> {
-        fs::write(&self.path, drawing)?;
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the result into the file.
+    pub fn write(mut self, contents: &str) -> io::Result<()> {
+        fs::write(&self.path, contents)?;
         self.new = false;
         Ok(())
     }
 }
 
-impl Drop for PictureFile {
+impl Drop for OutputFile {
     fn drop(&mut self) {
         if self.new {
             // The run ends with an error already, which tells more than a second one would.
@@ -53,41 +58,41 @@ mod tests {
 
     /// A path of this process in the system's folder for such things.
     fn scratch(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("picture-{}-{name}.svg", std::process::id()))
+        std::env::temp_dir().join(format!("output-{}-{name}", std::process::id()))
     }
 
     #[test]
     fn a_run_that_ends_early_leaves_no_new_file() {
         let path = scratch("early");
-        let file = PictureFile::reserve(&path).unwrap();
+        let file = OutputFile::reserve(&path).unwrap();
         assert!(path.exists());
         drop(file);
         assert!(!path.exists());
     }
 
     #[test]
-    fn a_file_that_was_there_keeps_its_contents_until_the_picture_is_written() {
+    fn a_file_that_was_there_keeps_its_contents_until_the_result_is_written() {
         let path = scratch("there");
         fs::write(&path, "before").unwrap();
-        drop(PictureFile::reserve(&path).unwrap());
+        drop(OutputFile::reserve(&path).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
-        PictureFile::reserve(&path).unwrap().write("now").unwrap();
+        OutputFile::reserve(&path).unwrap().write("now").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "now");
         fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn a_written_picture_stays() {
+    fn a_written_file_stays() {
         let path = scratch("written");
-        PictureFile::reserve(&path).unwrap().write("new").unwrap();
+        OutputFile::reserve(&path).unwrap().write("new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_folder_that_does_not_exist_is_an_error() {
-        let path = scratch("folder").join("picture.svg");
-        let error = PictureFile::reserve(&path).unwrap_err();
+        let path = scratch("folder").join("file");
+        let error = OutputFile::reserve(&path).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,0 +1,52 @@
+//! What ends the program early, and the exit status that goes with it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use examples::corpus::CorpusError;
+
+#[derive(Debug)]
+pub(crate) enum Error {
+    Input(CorpusError),
+    /// `--svg` or `--csv`.
+    File(PathBuf, io::Error),
+    Pool(zsalloc::AllocError),
+    Output(io::Error),
+}
+
+impl Error {
+    /// Tells the user on stderr; 2 means that the command line was to blame.
+    pub(crate) fn report(&self) -> ExitCode {
+        // `overhead | head`: whoever read the output has seen enough, and needs no message.
+        if !matches!(self, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
+            eprintln!("error: {self}");
+        }
+        match self {
+            Error::Input(_) | Error::File(..) => ExitCode::from(2),
+            Error::Pool(_) | Error::Output(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Input(cause) => cause.fmt(f),
+            Error::File(path, cause) => write!(
+                f,
+                "cannot write {}: {cause}; name a file in a folder that exists and is writable",
+                path.display()
+            ),
+            Error::Pool(cause) => write!(f, "cannot store an object: {cause}"),
+            Error::Output(cause) => write!(f, "cannot write to stdout: {cause}"),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Output(error)
+    }
+}
