@@ -92,6 +92,20 @@ refused "invalid value '0' for '--duration"
 example migration -- --lock mutex
 refused "invalid value 'mutex' for '--lock"
 
+example overhead -- --amount 16 --svg "$svg" --csv "$scratch/overhead.csv"
+ends_with '^verdict: locks of 4,.* bytes are insignificant, of .*32, 40 not; zslock: 0\.0[0-9]+ % of the bytes$'
+# The figures that are no matter of measurement: chain size 8, a lock of 4 and one of 40 bytes; the estimate's class.
+grep -qE '^\| 4 KiB, 8 +\| +255 \| 0\.88 / 0\.40 .* 8\.80 / 4\.00 \|$' "$out" || fail "the figures over all sizes are not those of zsmalloc's table"
+grep -qF 'That is class 1488: 11 objects on 4 pages, not 12.' "$out" || fail "the estimate is not judged"
+[ "$(awk 'length > 100' "$out" | grep -vc '^  this\|^Real pages of\|^written: ')" -eq 0 ] || fail "lines of more than 100 columns"
+grep -q '^<svg ' "$svg" && [ "$(tail -n 1 "$svg")" = '</svg>' ] || fail "the picture is not an SVG document"
+[ "$(wc -l <"$scratch/overhead.csv")" -eq 2308 ] || fail "the table does not have every size of nine tables"
+rm "$svg"
+example overhead -- --input "$scratch/nowhere"
+refused "there is no $scratch/nowhere"
+example overhead -- --csv "$scratch/nowhere/overhead.csv"
+refused "cannot write $scratch/nowhere/overhead.csv"
+
 example orderings --
 ends_with '^verdict: without RELEASE, without ACQUIRE or without a writer.s state the page moves under a map'
 [ "$(grep -c 'FAILS in execution' "$out")" -eq 3 ] || fail "three of the five models must fail"

@@ -140,7 +140,7 @@ pub(crate) fn line(locks: &[Lock], corpus: &Corpus, checks: &[Check]) -> String 
         }
     };
     format!(
-        "verdict: locks of {} bytes are insignificant, of {} not; zslock is {:.3} % of the stored bytes",
+        "verdict: locks of {} bytes are insignificant, of {} not; zslock: {:.3} % of the bytes",
         sizes(true),
         sizes(false),
         share(corpus, size_of::<zslock::RawZsLock>()),
