@@ -1,5 +1,5 @@
 //! Code that the pool calls but has not written: page sources, locks, iterators. It may use the pool where
-//! the chapter "Plugging in" says so, and when it panics nothing is lost.
+//! the chapter "Plugging in" says so.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use common::calling_back::{Call, CallingBack, outgrown};
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{AllocError, Handle, Heap, MigrateError, Mmap, PageSource, Pool, SourceError};
+use zsalloc::{Handle, Heap, MigrateError, Mmap, PageSource, Pool, SourceError};
 use zslock::RawZsLock;
 
 /// Everything that a pool does, some of it in the same class as everybody else's objects.
@@ -197,65 +197,6 @@ fn a_lock_may_use_its_pool_where_it_is_made_acquired_and_dropped() {
     let (left, calls) = CALLS.replace((0, 0));
     assert!(left == 0 && calls == 500, "{calls}");
     assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
-}
-
-/// A heap that panics when it is told to.
-struct Panicking;
-
-thread_local! {
-    static PANIC: Cell<bool> = const { Cell::new(false) };
-}
-
-// SAFETY: hands out what `Heap` hands out.
-unsafe impl PageSource for Panicking {
-    fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
-        assert!(!PANIC.get(), "no pages, loudly");
-        Heap::new().alloc(pages)
-    }
-
-    unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { Heap::new().release(ptr, pages) }
-    }
-
-    unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { Heap::new().discard(ptr, pages) }
-    }
-}
-
-fn panics<T>(work: impl FnOnce() -> T) {
-    PANIC.set(true);
-    let result = catch_unwind(AssertUnwindSafe(work));
-    PANIC.set(false);
-    assert!(result.is_err(), "it ended without pages");
-}
-
-#[test]
-fn a_page_source_that_panics_loses_no_object_and_no_page() {
-    let max_pages = 40;
-    let builder = Pool::builder().backend(Panicking).max_pages(max_pages);
-    let pool = builder.build().unwrap();
-    let handles = outgrown(&pool);
-    let id = pool.zspages().next().unwrap().id;
-    let before = pool.resident_pages();
-    for _ in 0..20 {
-        panics(|| pool.insert(&[1; 4096]));
-        panics(|| pool.migrate(id));
-        panics(|| pool.compact());
-    }
-    assert_eq!(pool.resident_pages(), before);
-    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
-    assert_eq!(pool.migrate(id), Ok(()));
-    let freeable = pool.freeable();
-    assert_eq!(pool.compact().pages_freed, freeable);
-    // As many pages as ever.
-    let rest = max_pages - pool.resident_pages();
-    let fill: Vec<_> = (0..rest).map(|_| pool.alloc(4096).unwrap()).collect();
-    let limit = AllocError::Limit { max_pages };
-    assert_eq!(pool.alloc(4096).unwrap_err(), limit);
-    pool.free_many(handles.into_iter().chain(fill));
-    assert_eq!(pool.resident_pages(), 0);
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! Locks whose code panics, at any call: no object is lost or changed, and the pool goes on.
+
+mod common;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use common::calling_back::outgrown;
+use common::{is_intact, object};
+use zsalloc::lock_api::RawRwLock;
+use zsalloc::{Handle, Mmap, Pool};
+use zslock::RawZsLock;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Code {
+    LockShared,
+    TryLockShared,
+    UnlockShared,
+    TryLockExclusive,
+    UnlockExclusive,
+    IsLocked,
+    IsLockedExclusive,
+}
+
+thread_local! {
+    /// Which code panics, and after how many calls.
+    static FAULT: Cell<Option<(Code, usize)>> = const { Cell::new(None) };
+}
+
+fn call(code: Code) {
+    match FAULT.get() {
+        Some((faulty, 0)) if faulty == code => {
+            FAULT.set(None);
+            // Without a message for each of them.
+            resume_unwind(Box::new("the lock panics"));
+        }
+        Some((faulty, left)) if faulty == code => FAULT.set(Some((code, left - 1))),
+        _ => {}
+    }
+}
+
+/// `RawZsLock`, except that any method may panic. As `lock_api` demands, what unlocks has unlocked by
+/// then, and what locks has not locked.
+struct Faulty(RawZsLock);
+
+// SAFETY: forwards to a lock that keeps the promise.
+unsafe impl RawRwLock for Faulty {
+    const INIT: Self = Self(RawZsLock::INIT);
+    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
+    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
+
+    fn lock_shared(&self) -> Self::SharedGuard {
+        call(Code::LockShared);
+        self.0.lock_shared()
+    }
+
+    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
+        call(Code::TryLockShared);
+        self.0.try_lock_shared()
+    }
+
+    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.unlock_shared(guard) }
+        call(Code::UnlockShared);
+    }
+
+    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
+        unreachable!("the pool only tries")
+    }
+
+    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
+        call(Code::TryLockExclusive);
+        self.0.try_lock_exclusive()
+    }
+
+    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.unlock_exclusive(guard) }
+        call(Code::UnlockExclusive);
+    }
+
+    fn is_locked(&self) -> bool {
+        call(Code::IsLocked);
+        self.0.is_locked()
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        call(Code::IsLockedExclusive);
+        self.0.is_locked_exclusive()
+    }
+}
+
+type FaultyPool = Pool<Faulty, Mmap>;
+
+/// All that locks something. The handles it is given are kept; what it stores itself may be left over
+/// when it panics.
+fn everything(pool: &FaultyPool, handles: &mut [Handle]) {
+    // In a zspage that has room, and in new ones.
+    let mut own: Vec<_> = [3328, 50, 4096]
+        .map(|len| pool.insert(&object(len, 7)).unwrap())
+        .into();
+    own.push(pool.insert(&object(50, 8)).unwrap());
+    assert!(own.iter().all(|handle| is_intact(&pool.read(handle))));
+    pool.write(&mut own[0]).fill(1);
+    pool.replace(&mut own[1], &object(50, 9)).unwrap();
+    pool.replace(&mut handles[0], &object(3328, 10)).unwrap();
+    for zspage in pool.zspages() {
+        let _ = pool.migrate(zspage.id);
+    }
+    pool.compact();
+    for region in pool.regions() {
+        pool.evacuate(region.id);
+    }
+    pool.free_many(own);
+}
+
+/// How many calls of the code there are; each has panicked once, on a pool of its own.
+fn panics_at_each_call(code: Code) -> usize {
+    for call in 0.. {
+        let pool = Pool::builder().lock_with(|| Faulty::INIT).build().unwrap();
+        let mut handles = outgrown(&pool);
+        FAULT.set(Some((code, call)));
+        let result = catch_unwind(AssertUnwindSafe(|| everything(&pool, &mut handles)));
+        let all = FAULT.take().is_some();
+        assert_eq!(result.is_ok(), all, "{code:?} {call}");
+        assert!(
+            handles.iter().all(|handle| is_intact(&pool.read(handle))),
+            "{code:?} {call}"
+        );
+        // Everything goes on as if nothing had been.
+        everything(&pool, &mut handles);
+        pool.compact();
+        assert_eq!(pool.freeable(), 0, "{code:?} {call}");
+        let zspages = pool.zspages().map(|zspage| zspage.id);
+        assert!(zspages.into_iter().all(|id| pool.migrate(id).is_ok()));
+        assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+        let in_zspages: usize = pool.zspages().map(|zspage| zspage.pages).sum();
+        // The lock of a new zspage, and of one that compaction has emptied: that zspage is lost.
+        if !matches!(code, Code::LockShared | Code::UnlockExclusive) {
+            assert_eq!(pool.resident_pages(), in_zspages, "{code:?} {call}");
+        }
+        if all {
+            pool.free_many(handles);
+            assert_eq!(pool.resident_pages(), 0);
+            return call;
+        }
+    }
+    unreachable!("the calls end");
+}
+
+#[test]
+fn a_lock_may_panic_at_any_call() {
+    use Code::*;
+    for code in [
+        LockShared,
+        TryLockShared,
+        UnlockShared,
+        TryLockExclusive,
+        UnlockExclusive,
+        IsLocked,
+        IsLockedExclusive,
+    ] {
+        let calls = panics_at_each_call(code);
+        assert!(calls > 1, "{code:?}: {calls}");
+    }
+}
