@@ -50,8 +50,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 /// sparser group has fewer objects a page to be moved, whatever its length. `None` if that gains
 /// nothing.
 ///
-/// Objects move to zspages that are at least as full only. So steps that thin a zspage out never
-/// undo each other: the sum of the squares of how full zspages are grows with every object moved.
+/// A zspage that was thinned out is the sparsest candidate of the next step, too, until it is empty. So
+/// steps do not undo each other, though within a group others may be sparser.
 pub(crate) fn plan_step<L: RawRwLock>(
     chain: &Chain,
     class: &Class<L>,
@@ -77,12 +77,14 @@ pub(crate) fn plan_step<L: RawRwLock>(
         moves += source.used();
         sources.push(source);
     }
-    let fullest = *sources.last()?;
+    if sources.is_empty() {
+        return None;
+    }
     let id = |slots: &Slots<L>| slots.zspage().id();
     let sources: Vec<_> = sources.into_iter().map(Seen::of).collect();
     let mut wanted = moves.min(max_moves);
-    let destinations = class.with_room().take(max_moves.max(STEP_CANDIDATES));
-    let destinations = destinations.filter(|slots| slots.cmp_fullness(fullest).is_ge());
+    // Each has a free slot, and some may be sources.
+    let destinations = class.with_room().take(wanted + sources.len());
     let destinations =
         destinations.filter(|slots| sources.iter().all(|source| source.id != id(slots)));
     let destinations = destinations.take_while(|slots| {
@@ -143,6 +145,28 @@ mod tests {
             pool.free_many(handles);
             assert_eq!(pool.resident_pages(), 0);
         }
+    }
+
+    /// All zspages are in one fullness group, and the fuller ones come first.
+    #[test]
+    fn steps_within_a_group_do_not_undo_each_other() {
+        let policy = ClassPolicy::Zsmalloc { chain_size: 4 };
+        let pool = Pool::builder().classes(policy).build().unwrap();
+        let class = pool.table.index_of(128);
+        let handles: Vec<_> = (0..20 * 32).map(|_| pool.alloc(128).unwrap()).collect();
+        let handles = handles.into_iter().enumerate();
+        let (kept, freed): (Vec<_>, Vec<_>) = handles.partition(|(i, _)| {
+            let used = if i / 32 < 10 { 15 } else { 13 };
+            i % 32 < used
+        });
+        pool.free_many(freed.into_iter().map(|(_, handle)| handle));
+        assert_eq!(pool.class_stats()[class].zspages[5], 20);
+        let mut moves = 0;
+        while pool.compact_step(class, 1, 8) > 0 {
+            moves += 1;
+            assert!(moves <= kept.len(), "steps undo each other");
+        }
+        assert_eq!(pool.freeable(), 0);
     }
 
     #[test]
