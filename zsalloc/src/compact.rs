@@ -178,11 +178,11 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
                 self.repack(&mut work);
             }
             self.pool.counters.moved(work.report.objects_moved);
+            self.explain(&mut work);
         }
         if !work.report.budget_spent {
             self.discard(&mut work);
         }
-        self.explain(&mut work);
         work.report
     }
 
