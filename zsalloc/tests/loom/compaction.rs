@@ -33,7 +33,7 @@ fn ids<L: Lock>(pool: &Pool<L>) -> [ZspageId; 2] {
 models! {
     /// Rules out: a map of the slot that the object has left, or that its bytes have not reached yet; a header that is freed
     /// under a reader who has found it and is about to lock it.
-    fn read_against_compaction<L>(2, super::READ) {
+    fn read_against_compaction<L>(3, super::READ) {
         let pool = pool::<L>();
         let [first, second] = two_halves(&pool, [0, 0]);
         let zspages = ids(&pool);
@@ -93,7 +93,7 @@ models! {
 
     /// Rules out: an object that is read and freed while it moves, and stays or takes another with it; pages that are lost
     /// because neither side retires the zspage.
-    fn take_against_compaction<L>(2, super::TAKE) {
+    fn take_against_compaction<L>(3, super::TAKE) {
         let pool = pool::<L>();
         let [first, second] = two_halves(&pool, [0, 0]);
         let mover = spawn("mover", {
@@ -118,7 +118,7 @@ models! {
 
     /// Rules out: a compaction that moves an object before its bytes are there. (The count of users fails here only when
     /// the new object is read: it gets its place under the class lock, and that keeps compaction out.)
-    fn insert_against_compaction<L>(2, super::INSERT) {
+    fn insert_against_compaction<L>(3, super::INSERT) {
         let pool = pool::<L>();
         let [first, second] = [insert(&pool, 1), insert(&pool, 2)];
         let mover = spawn("mover", {
@@ -177,7 +177,7 @@ models! {
 #[test]
 fn retirement_against_unmapping() {
     type Lock = Touching<::zslock::RawZsLock>;
-    check(2, || {
+    check(3, || {
         let pool = pool::<Lock>();
         let [first, second] = two_halves(&pool, [0, 0]);
         let zspages = ids(&pool);

@@ -1,0 +1,186 @@
+//! Random schedules of the whole pool with more threads than loom can exhaust: readers, one that stores and frees, one that
+//! migrates, one that compacts.
+//!
+//! Run with `ci/shuttle.sh`. shuttle runs one thread at a time and is sequentially consistent, so what is looked for here are
+//! orders of steps, not orderings; those are loom's. Objects, headers and segments are watched for use after their end. A
+//! run that fails prints its steps, and a schedule that `shuttle::replay` takes.
+
+#![cfg(zsalloc_shuttle)]
+
+#[path = "shuttle/lock.rs"]
+mod lock;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::thread::{self, JoinHandle};
+use zsalloc::{ClassPolicy, Handle, Heap, MigrateError, execution};
+
+use lock::Blocking;
+
+type Pool = zsalloc::Pool<Blocking, Heap>;
+
+/// An object for which a page has two slots, and one for which it has four.
+const LENGTHS: [usize; 2] = [1025, 1000];
+
+/// What happened over all schedules: a run in which nothing meets nothing shows nothing.
+#[derive(Default)]
+struct Seen {
+    moved: AtomicUsize,
+    migrated: AtomicUsize,
+    refused: AtomicUsize,
+    gone: AtomicUsize,
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    thread::spawn(move || {
+        execution::name(name);
+        body()
+    })
+}
+
+fn insert(pool: &Pool, n: u8) -> Handle {
+    let len = LENGTHS[usize::from(n) % LENGTHS.len()];
+    pool.insert(&vec![n; len]).expect("pages")
+}
+
+fn read(pool: &Pool, handle: &Handle, n: u8) {
+    let map = pool.read(handle);
+    let len = LENGTHS[usize::from(n) % LENGTHS.len()];
+    assert!(map.len() == len, "the object has another length");
+    thread::yield_now();
+    assert!(
+        map.iter().all(|&byte| byte == n),
+        "the object has other bytes"
+    );
+}
+
+fn everything(seen: &Arc<Seen>) {
+    execution::begin();
+    execution::name("main");
+    let builder = zsalloc::Pool::builder()
+        .classes(ClassPolicy::Adaptive { max_pages: 1 })
+        .backend(Heap::new())
+        .lock_with(Blocking::new);
+    let pool = Arc::new(builder.build().expect("valid"));
+    // Every other one goes, so there is something to compact.
+    let objects: Vec<_> = (0..12).map(|n| (n, insert(&pool, n))).collect();
+    let (shared, freed): (Vec<_>, Vec<_>) = objects.into_iter().partition(|(n, _)| n / 2 % 2 == 0);
+    freed.into_iter().for_each(|(_, handle)| pool.free(handle));
+    let shared = Arc::new(shared);
+
+    let readers = ["reader 1", "reader 2"].map(|name| {
+        let (pool, shared) = (Arc::clone(&pool), Arc::clone(&shared));
+        spawn(name, move || {
+            shared
+                .iter()
+                .for_each(|(n, handle)| read(&pool, handle, *n))
+        })
+    });
+    let owner = spawn("owner", {
+        let pool = Arc::clone(&pool);
+        move || {
+            let mut own = Vec::new();
+            for n in 20..26 {
+                own.push((n, insert(&pool, n)));
+                if n % 3 == 2 {
+                    let (n, handle) = own.remove(0);
+                    let mut target = Vec::new();
+                    pool.take(handle, &mut target);
+                    assert!(
+                        target.iter().all(|&byte| byte == n),
+                        "the object has other bytes"
+                    );
+                }
+            }
+            own
+        }
+    });
+    let migrator = spawn("migrator", {
+        let (pool, seen) = (Arc::clone(&pool), Arc::clone(seen));
+        move || {
+            for zspage in pool.zspages() {
+                let counter = match pool.migrate(zspage.id) {
+                    Ok(()) => &seen.migrated,
+                    Err(MigrateError::Busy) => &seen.refused,
+                    Err(error) => {
+                        assert_eq!(error, MigrateError::Gone);
+                        &seen.gone
+                    }
+                };
+                counter.fetch_add(1, Relaxed);
+            }
+        }
+    });
+    let compactor = spawn("compactor", {
+        let (pool, seen) = (Arc::clone(&pool), Arc::clone(seen));
+        move || {
+            for _ in 0..2 {
+                seen.moved.fetch_add(pool.compact().objects_moved, Relaxed);
+            }
+        }
+    });
+
+    readers
+        .into_iter()
+        .for_each(|reader| reader.join().unwrap());
+    migrator.join().unwrap();
+    compactor.join().unwrap();
+    let own = owner.join().unwrap();
+    let shared = Arc::into_inner(shared).expect("the readers are gone");
+    let all = shared.into_iter().chain(own);
+    for (n, handle) in all {
+        read(&pool, &handle, n);
+        pool.free(handle);
+    }
+    assert_eq!(pool.resident_pages(), 0, "pages are lost");
+    drop(pool);
+    execution::end();
+}
+
+fn run(scheduler: impl Scheduler + 'static) {
+    let seen = Arc::new(Seen::default());
+    let body = {
+        let seen = Arc::clone(&seen);
+        move || everything(&seen)
+    };
+    let mut config = shuttle::Config::new();
+    config.stack_size = 0x10_0000;
+    let runner = shuttle::Runner::new(scheduler, config);
+    let result = catch_unwind(AssertUnwindSafe(|| runner.run(body)));
+    if let Err(failure) = result {
+        for (who, what) in execution::steps() {
+            println!("  {who:<10} {what}");
+        }
+        resume_unwind(failure);
+    }
+    let counts = [&seen.moved, &seen.migrated, &seen.refused, &seen.gone].map(|n| n.load(Relaxed));
+    println!("objects moved, zspages migrated, refused, gone: {counts:?}");
+    assert!(
+        counts.iter().all(|&n| n > 0),
+        "something never happened: {counts:?}"
+    );
+}
+
+/// The number of schedules; `ZSALLOC_SHUTTLE_SCHEDULES` overrides it.
+fn schedules() -> usize {
+    let schedules = std::env::var("ZSALLOC_SHUTTLE_SCHEDULES");
+    schedules.map_or(2000, |n| n.parse().expect("a number"))
+}
+
+#[test]
+fn random_schedules() {
+    run(RandomScheduler::new(schedules()));
+}
+
+/// Probabilistic concurrency testing: a bug that takes `d` steps in a certain order is found with a known probability
+/// (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010).
+#[test]
+fn schedules_with_few_preemptions() {
+    run(PctScheduler::new(3, schedules()));
+}
