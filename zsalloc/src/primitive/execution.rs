@@ -65,6 +65,14 @@ pub(crate) fn ordering(site: Site) -> Ordering {
     }
 }
 
+/// Lets another thread run, perhaps. (Under shuttle only: loom explores by what is ordered, not by when it happens.)
+#[cfg(zsalloc_shuttle)]
+pub(crate) fn switch() {
+    use shuttle::sync::atomic::AtomicBool;
+    // Any operation of an atomic is a point of choice; a yield would tell the scheduler that we wait for somebody.
+    AtomicBool::new(false).load(Ordering::SeqCst);
+}
+
 /// Who did what.
 pub type Step = (&'static str, String);
 

@@ -106,6 +106,8 @@ fn existing<T>(place: NonNull<T>, does: &str) -> Option<Rc<Accesses>> {
     if is_unwinding() {
         return None;
     }
+    #[cfg(zsalloc_shuttle)]
+    super::execution::switch();
     let address = place.as_ptr().addr();
     let found = MEMORY.with_borrow(|memory| {
         let location = memory.locations.get(&address)?;
@@ -127,6 +129,8 @@ pub(crate) fn written<T>(place: NonNull<T>) {
     if is_unwinding() {
         return;
     }
+    #[cfg(zsalloc_shuttle)]
+    super::execution::switch();
     let address = place.as_ptr().addr();
     let (name, accesses) = MEMORY.with_borrow_mut(|memory| {
         if !memory.locations.contains_key(&address) {
@@ -175,6 +179,8 @@ fn end(range: std::ops::Range<usize>, how: &'static str) {
     if is_unwinding() {
         return;
     }
+    #[cfg(zsalloc_shuttle)]
+    super::execution::switch();
     let ended: Vec<_> = MEMORY.with_borrow_mut(|memory| {
         let locations = memory.locations.range_mut(range);
         let ended = locations.map(|(_, location)| {

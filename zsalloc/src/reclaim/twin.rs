@@ -47,10 +47,10 @@ mod edges {
             Self
         }
         pub(super) fn release(&self) {
-            shuttle::thread::yield_now();
+            crate::primitive::execution::switch();
         }
         pub(super) fn acquire(&self) {
-            shuttle::thread::yield_now();
+            crate::primitive::execution::switch();
         }
     }
 }
