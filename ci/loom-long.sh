@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The loom models, deeper than on every change: all of them with three preemptions, and those with two threads with five.
-# Prints the seconds of each half. Not part of .ci/run.
+# The loom models, deeper than on every change: the lock's with three preemptions, and those with two threads with five;
+# the pool's with one preemption more than usual. Prints the seconds of each part. Not part of .ci/run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,3 +17,7 @@ larger=(a_claim_that_is_given_up a_grant_is_seen an_upgrade_that_is_given_up a_t
 start=$SECONDS
 ZSLOCK_LOOM_PREEMPTIONS=5 models "${larger[@]/#/--skip=}"
 echo "models with two threads, five preemptions: $((SECONDS - start)) s"
+
+start=$SECONDS
+ZSALLOC_LOOM_MORE=1 cargo test --release -p zsalloc --test loom -- --skip=user_count::
+echo "the pool, one preemption more: $((SECONDS - start)) s"

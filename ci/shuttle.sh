@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The pool under random schedules of five threads and more. ZSALLOC_SHUTTLE_SCHEDULES=100000 ci/shuttle.sh looks longer.
+# The pool under random schedules of seven threads. ZSALLOC_SHUTTLE_SCHEDULES=100000 ci/shuttle.sh looks longer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -3,7 +3,8 @@
 //!
 //! Run with `ci/loom.sh`, that is `RUSTFLAGS="--cfg zslock_loom" cargo test --release -p zsalloc --test loom`. Each model
 //! says what it rules out, and fails if that happens: bytes of objects, headers and segments are watched for accesses that
-//! are not ordered and for use after their end. `ZSALLOC_LOOM_PREEMPTIONS` overrides the bound. A model that fails prints
+//! are not ordered and for use after their end. `ZSALLOC_LOOM_PREEMPTIONS` overrides
+//! the bounds, `ZSALLOC_LOOM_MORE` adds to them. A model that fails prints
 //! the execution.
 
 #![cfg(zslock_loom)]

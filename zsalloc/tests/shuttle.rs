@@ -1,5 +1,5 @@
 //! Random schedules of the whole pool with more threads than loom can exhaust: readers, one that stores and frees, one that
-//! migrates, one that compacts.
+//! migrates, one that compacts, one that evacuates a region.
 //!
 //! Run with `ci/shuttle.sh`. shuttle runs one thread at a time and is sequentially consistent, so what is looked for here are
 //! orders of steps, not orderings; those are loom's. Objects, headers and segments are watched for use after their end. A
@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::thread::{self, JoinHandle};
-use zsalloc::{ClassPolicy, Handle, Heap, MigrateError, execution};
+use zsalloc::{ClassPolicy, Handle, MigrateError, Mmap, execution};
 
 use lock::Blocking;
 
-type Pool = zsalloc::Pool<Blocking, Heap>;
+type Pool = zsalloc::Pool<Blocking, Mmap>;
 
 /// An object for which a page has two slots, and one for which it has four.
 const LENGTHS: [usize; 2] = [1025, 1000];
@@ -32,6 +32,7 @@ struct Seen {
     migrated: AtomicUsize,
     refused: AtomicUsize,
     gone: AtomicUsize,
+    evacuated: AtomicUsize,
 }
 
 fn spawn<T: Send + 'static>(
@@ -65,7 +66,6 @@ fn everything(seen: &Arc<Seen>) {
     execution::name("main");
     let builder = zsalloc::Pool::builder()
         .classes(ClassPolicy::Adaptive { max_pages: 1 })
-        .backend(Heap::new())
         .lock_with(Blocking::new);
     let pool = Arc::new(builder.build().expect("valid"));
     // Every other one goes, so there is something to compact.
@@ -126,11 +126,22 @@ fn everything(seen: &Arc<Seen>) {
         }
     });
 
+    let evacuator = spawn("evacuator", {
+        let (pool, seen) = (Arc::clone(&pool), Arc::clone(seen));
+        move || {
+            if let Some(region) = pool.regions().next() {
+                let report = pool.evacuate(region.id);
+                seen.evacuated.fetch_add(report.zspages_moved, Relaxed);
+            }
+        }
+    });
+
     readers
         .into_iter()
         .for_each(|reader| reader.join().unwrap());
     migrator.join().unwrap();
     compactor.join().unwrap();
+    evacuator.join().unwrap();
     let own = owner.join().unwrap();
     let shared = Arc::into_inner(shared).expect("the readers are gone");
     let all = shared.into_iter().chain(own);
@@ -159,8 +170,15 @@ fn run(scheduler: impl Scheduler + 'static) {
         }
         resume_unwind(failure);
     }
-    let counts = [&seen.moved, &seen.migrated, &seen.refused, &seen.gone].map(|n| n.load(Relaxed));
-    println!("objects moved, zspages migrated, refused, gone: {counts:?}");
+    let Seen {
+        moved,
+        migrated,
+        refused,
+        gone,
+        evacuated,
+    } = &*seen;
+    let counts = [moved, migrated, refused, gone, evacuated].map(|n| n.load(Relaxed));
+    println!("objects moved, zspages migrated, refused, gone, evacuated: {counts:?}");
     assert!(
         counts.iter().all(|&n| n > 0),
         "something never happened: {counts:?}"

@@ -49,8 +49,12 @@ pub(crate) fn check_fails(preemptions: usize, body: fn()) {
 
 fn explore(preemptions: usize, body: fn()) -> std::thread::Result<()> {
     let mut builder = loom::model::Builder::new();
-    let bound = std::env::var("ZSALLOC_LOOM_PREEMPTIONS").map(|v| v.parse().expect("a number"));
-    builder.preemption_bound = Some(bound.unwrap_or(preemptions));
+    let number = |name| {
+        let value = std::env::var(name).ok()?;
+        Some(value.parse::<usize>().expect("a number"))
+    };
+    let bound = number("ZSALLOC_LOOM_PREEMPTIONS").unwrap_or(preemptions);
+    builder.preemption_bound = Some(bound + number("ZSALLOC_LOOM_MORE").unwrap_or(0));
     builder.max_branches = 10_000;
     let executions = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&executions);
