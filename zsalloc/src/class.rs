@@ -29,7 +29,7 @@ pub(crate) struct Slots<L> {
     pub(crate) isolated: bool,
     /// No free slot may be taken: pages of it are being discarded. Isolated, too.
     closed: bool,
-    /// Bit n: an object was stored in page n since the page came or was discarded.
+    /// Bit n: page n may hold memory: an object was stored in it since it came or was discarded.
     touched: u16,
     /// Bit n: page n was discarded and not touched since.
     discarded: u16,
@@ -75,11 +75,24 @@ impl<L> Slots<L> {
 
     /// The pages that may hold memory though no object has a byte in them, as bits.
     pub(crate) fn idle_pages(&self, page_size: usize) -> u16 {
+        self.touched & !self.used_pages(page_size)
+    }
+
+    /// The pages in which an object has a byte, as bits.
+    fn used_pages(&self, page_size: usize) -> u16 {
         let size = self.zspage().slot_size();
-        let used = self
-            .objects()
-            .map(|(slot, _)| slot_pages(slot, size, page_size));
-        self.touched & !used.fold(0, BitOr::bitor)
+        let pages = |(slot, _)| slot_pages(slot, size, page_size);
+        self.objects().map(pages).fold(0, BitOr::bitor)
+    }
+
+    /// The pages are new.
+    fn new_run(&mut self, touched: bool, page_size: usize) {
+        self.touched = if touched {
+            ((1u32 << self.zspage().pages()) - 1) as u16
+        } else {
+            self.used_pages(page_size)
+        };
+        self.discarded = 0;
     }
 
     /// Compares the shares of slots in use.
@@ -105,6 +118,8 @@ fn slot_pages(slot: usize, size: usize, page_size: usize) -> u16 {
 /// The part of a size class that changes.
 pub(crate) struct Class<L> {
     page_size: usize,
+    /// Whether new runs may hold memory: some were retained.
+    runs_touched: bool,
     /// In no order; a zspage knows its place.
     zspages: Vec<Slots<L>>,
     groups: Groups,
@@ -123,9 +138,11 @@ pub(crate) struct Class<L> {
 unsafe impl<L: Send + Sync> Send for Class<L> {}
 
 impl<L> Class<L> {
-    pub(crate) fn new(page_size: usize) -> Self {
+    /// `retains`: whether the pool retains free runs.
+    pub(crate) fn new(page_size: usize, retains: bool) -> Self {
         Self {
             page_size,
+            runs_touched: retains,
             zspages: Vec::new(),
             groups: Groups::default(),
             objects: 0,
@@ -184,6 +201,13 @@ impl<L> Class<L> {
         self.regroup(place);
     }
 
+    /// The zspage has moved to other pages.
+    pub(crate) fn new_run(&mut self, zspage: &Zspage<L>) {
+        let slots = &mut self.zspages[zspage.place() as usize];
+        self.discarded_pages -= slots.discarded.count_ones() as usize;
+        slots.new_run(self.runs_touched, self.page_size);
+    }
+
     /// Makes an isolated zspage an ordinary one. If it is empty, the caller has to remove it.
     pub(crate) fn end_isolation(&mut self, zspage: &Zspage<L>) {
         let place = zspage.place();
@@ -224,7 +248,7 @@ impl<L> Class<L> {
     pub(crate) unsafe fn add(&mut self, zspage: NonNull<Zspage<L>>, slots: usize, isolated: bool) {
         let place = self.zspages.len() as u32;
         let group = group_of(0, slots);
-        let slots = Slots {
+        let mut slots = Slots {
             zspage,
             owners: vec![FREE; slots].into(),
             used: 0,
@@ -236,6 +260,7 @@ impl<L> Class<L> {
             touched: 0,
             discarded: 0,
         };
+        slots.new_run(self.runs_touched, self.page_size);
         slots.zspage().set_place(place);
         self.pages += slots.zspage().pages();
         self.slots += slots.slots();

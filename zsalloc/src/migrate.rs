@@ -100,8 +100,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // before the class.
         let mut run = self.pages.take_spare(pages).map_err(NotMoved::NoPages)?;
 
-        let class = self.lock_class(zspage.class());
+        let mut class = self.lock_class(zspage.class());
         let slots = class.get(zspage).ok_or(NotMoved::Gone)?;
+        let objects = slots.used();
         let hold = WriteHold::try_lock(zspage).ok_or(NotMoved::Busy)?;
         let old = zspage.base();
         // SAFETY: the new run is as long as the zspage and nobody else's.
@@ -112,7 +113,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // Release: the unlock. A reader that locks the zspage from now on finds the new base and the
         // bytes copied there.
         drop(hold);
-        let objects = slots.used();
+        class.new_run(zspage);
         Ok(Moved { objects, pages })
     }
 

@@ -127,10 +127,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     {
         let table = ClassTable::new(config.classes, config.page_size);
         let classes = table.chains().iter();
+        let retains = config.retain_pages > 0;
         Ok(Self {
             id: next_id(&NEXT_ID)?,
             classes: classes
-                .map(|_| class_mutex(Class::new(config.page_size)))
+                .map(|_| class_mutex(Class::new(config.page_size, retains)))
                 .collect(),
             table,
             handles: HandleTable::new(),

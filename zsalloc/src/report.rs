@@ -20,7 +20,9 @@ pub struct CompactReport {
     pub objects_moved: usize,
     /// Pages whose memory went back while their zspage stayed: no byte of an object was in them. The
     /// pool still holds their addresses, so they are not part of `pages_freed` and still count in
-    /// [`resident_pages`](crate::Pool::resident_pages).
+    /// [`resident_pages`](crate::Pool::resident_pages). (A pool that
+    /// [retains](crate::PoolBuilder::retain_pages) pages cannot tell which of them hold memory, and
+    /// counts all those without objects.)
     pub pages_discarded: usize,
     /// Whether the budget ended this compaction: a class with
     /// [freeable](crate::Pool::freeable) pages was left, or not begun. Where only maps keep those,

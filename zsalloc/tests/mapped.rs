@@ -211,6 +211,38 @@ fn pages_that_were_never_touched_are_not_discarded() {
     assert_eq!(pool.compact().pages_discarded, 0);
 }
 
+#[test]
+fn pages_of_a_migrated_zspage_are_new() {
+    let pool = five_pages(Heap::new());
+    let mut handles = one_zspage(&pool);
+    let id = pool.zspages().next().unwrap().id;
+    pool.free_many(handles.split_off(8));
+    assert_eq!(pool.compact().pages_discarded, 2);
+    pool.free_many(handles.split_off(3));
+    assert_eq!(
+        (pool.migrate(id), pool.stats().discarded_pages),
+        (Ok(()), 0)
+    );
+    // None of the new ones was touched but the first.
+    assert_eq!(pool.compact().pages_discarded, 0);
+    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+}
+
+/// A retained run may hold memory wherever it was used before.
+#[test]
+fn pages_that_were_retained_are_discarded() {
+    let policy = ClassPolicy::Zsmalloc { chain_size: 8 };
+    let builder = Pool::builder().classes(policy).backend(Heap::new());
+    let pool = builder.retain_pages(10).build().unwrap();
+    let handles = one_zspage(&pool);
+    pool.free_many(handles);
+    let handle = pool.alloc(1280).unwrap();
+    assert_eq!(pool.compact().pages_discarded, 4);
+    assert_eq!(pool.stats().discarded_pages, 4);
+    pool.free(handle);
+    assert_eq!(pool.stats().discarded_pages, 0);
+}
+
 /// While pages of a zspage are discarded its objects are read, stored and freed, down to the last.
 #[test]
 fn a_zspage_may_change_while_its_pages_are_discarded() {
