@@ -73,10 +73,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 left -= 1;
             }
         }
+        // Readers that wait for this zspage find their entries changed and go where they point. Before
+        // the zspage leaves its class, so that it is not lost should the lock's code panic.
+        drop(hold);
         let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
         let header = empty.then(|| class.remove(zspage));
-        // Readers that wait for this zspage find their entries changed and go where they point.
-        drop(hold);
         drop(class);
         let Some(header) = header else {
             return Step::Thinned { objects };
