@@ -82,8 +82,8 @@ pub struct Stayed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StayReason {
-    /// An object of it was mapped, or being written by an insertion. Evacuate again when the maps
-    /// are gone.
+    /// An object of it was mapped, or being written by an insertion, or compaction was giving idle
+    /// pages of it back. Evacuate again when the maps are gone.
     Mapped,
     /// The page source had no run of this length outside the regions that are being evacuated.
     Source,

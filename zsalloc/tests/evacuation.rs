@@ -191,14 +191,19 @@ fn retained_runs_leave_the_region_and_none_comes_back() {
 /// Called once, when a run was found and is not yet handed out.
 type Callback = fn();
 
-/// First-fit from four whole regions of the heap, so that runs straddle the borders of regions; page by page, as
-/// simple as can be.
+/// First-fit from four whole regions of the heap, so that runs straddle the borders of regions; page by
+/// page, as simple as can be. Keeps to the default `alloc_outside`.
 struct Watched {
     heap: NonNull<u8>,
     memory: NonNull<u8>,
-    used: Mutex<Vec<bool>>,
+    used: Mutex<Used>,
     callback: Mutex<Option<Callback>>,
-    allocations: AtomicUsize,
+}
+
+struct Used {
+    pages: Vec<bool>,
+    /// No page below is free.
+    lowest: usize,
 }
 
 // SAFETY: the memory is plain bytes, handed out under the mutex.
@@ -218,19 +223,17 @@ impl Watched {
             heap,
             // SAFETY: before the last `WATCHED_PAGES`.
             memory: unsafe { heap.add(before) },
-            used: Mutex::new(vec![false; WATCHED_PAGES]),
+            used: Mutex::new(Used {
+                pages: vec![false; WATCHED_PAGES],
+                lowest: 0,
+            }),
             callback: Mutex::new(None),
-            allocations: AtomicUsize::new(0),
         })
     }
 
     fn used(&self) -> usize {
-        self.used
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|&&used| used)
-            .count()
+        let used = self.used.lock().unwrap();
+        used.pages.iter().filter(|&&used| used).count()
     }
 }
 
@@ -244,17 +247,19 @@ impl Drop for Watched {
 // SAFETY: each page is handed out once, and zeroed when it is released.
 unsafe impl PageSource for Watched {
     fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
-        self.allocations.fetch_add(1, Ordering::Relaxed);
         let mut used = self.used.lock().unwrap();
-        let mut start = 0;
+        let mut start = used.lowest;
         loop {
-            let run = used.get(start..start + pages).ok_or(SourceError)?;
+            let run = used.pages.get(start..start + pages).ok_or(SourceError)?;
             match run.iter().rposition(|&used| used) {
                 Some(last) => start += last + 1,
                 None => break,
             }
         }
-        used[start..start + pages].fill(true);
+        used.pages[start..start + pages].fill(true);
+        if start == used.lowest {
+            used.lowest += pages;
+        }
         drop(used);
         let callback = self.callback.lock().unwrap().take();
         if let Some(callback) = callback {
@@ -268,7 +273,9 @@ unsafe impl PageSource for Watched {
         // SAFETY: the caller no longer uses it.
         unsafe { self.discard(ptr, pages) };
         let start = (ptr.addr().get() - self.memory.addr().get()) / 4096;
-        self.used.lock().unwrap()[start..start + pages].fill(false);
+        let mut used = self.used.lock().unwrap();
+        used.pages[start..start + pages].fill(false);
+        used.lowest = used.lowest.min(start);
     }
 
     unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
