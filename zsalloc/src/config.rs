@@ -105,7 +105,8 @@ impl<L, S> PoolBuilder<L, S> {
 
     /// The lock of a zspage: any reader-writer lock of `lock_api`. `new_lock` makes an unlocked
     /// one; it is called for each new zspage. Resets
-    /// [`prepare_exclusive`](Self::prepare_exclusive), which depends on the lock's type.
+    /// [`prepare_exclusive`](Self::prepare_exclusive), which depends on the lock's type. What the pool
+    /// asks of a lock, and what its code may do, is in [plugging in](crate::docs::plugging_in).
     ///
     /// ```
     /// use zsalloc::Pool;
