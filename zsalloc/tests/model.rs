@@ -8,14 +8,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{kernel, object};
+use common::{kernel, locks, object};
 use proptest::prelude::*;
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{
     AllocError, AutoCompact, Budget, ClassPolicy, CompactReport, EvacuateReport, Failing, Handle,
     HandleError, Heap, MappedOwned, MigrateError, Pool, StayReason,
 };
-use zslock::lockdep::LockClassKey;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -518,18 +517,6 @@ fn run<L: RawRwLock + Send + Sync + 'static>(config: &Config, ops: Vec<Op>, new_
     checked.end();
 }
 
-/// For lockdep: writers of these locks only ever try, as the pool does.
-static ZSPAGE: LockClassKey = LockClassKey::new("modelled zspage").no_blocking_writers();
-
-#[cfg(not(feature = "debug-lockdep"))]
-fn parking_lot() -> parking_lot::RawRwLock<false> {
-    RawRwLock::INIT
-}
-#[cfg(feature = "debug-lockdep")]
-fn parking_lot() -> lockdep::Tracked<parking_lot::RawRwLock<false>> {
-    lockdep::Tracked::with_class(RawRwLock::INIT, &ZSPAGE)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -537,17 +524,17 @@ proptest! {
     fn with_zslock_the_pool_does_what_a_list_does(
         config in config(), ops in proptest::collection::vec(op(), 1..500),
     ) {
-        run(&config, ops, || zslock::RawZsLock::with_class(&ZSPAGE));
+        run(&config, ops, locks::zslock);
     }
 
     #[test]
     fn with_the_gated_lock(config in config(), ops in proptest::collection::vec(op(), 1..500)) {
-        run(&config, ops, || zslock::RawGatedZsLock::with_class(&ZSPAGE));
+        run(&config, ops, locks::gated);
     }
 
     #[test]
     fn with_parking_lots_lock(config in config(), ops in proptest::collection::vec(op(), 1..500)) {
-        run(&config, ops, parking_lot);
+        run(&config, ops, locks::parking_lot);
     }
 }
 

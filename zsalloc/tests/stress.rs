@@ -1,6 +1,6 @@
 //! Many threads on one pool: readers (some of whom sleep while they hold a map), writers, inserters
-//! and freers, a migrator and two compactors; on several lock types. Every object carries its own
-//! checksum, so a torn, lost or misplaced byte is seen.
+//! and freers (who compact, too), a migrator, a compactor and an evacuator; on several lock types.
+//! Every object carries its own checksum, so a torn, lost or misplaced byte is seen.
 
 mod common;
 
@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{Random, fill, is_intact, object};
+use common::{Random, fill, is_intact, locks, object};
 use parking_lot::RwLock;
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{ClassPolicy, Handle, Mmap, Pool};
-use zslock::lockdep::LockClassKey;
+use zsalloc::{AutoCompact, Budget, ClassPolicy, Handle, Mmap, Pool};
 
 const OBJECTS: usize = 600;
 const OPERATIONS: usize = 6000;
@@ -59,12 +58,14 @@ fn mutator<L: RawRwLock>(pool: &Pool<L, Mmap>, shelf: &Shelf, seed: u64) {
             (Some(handle), 1..=3) => fill(&mut pool.write(handle), random.next()),
             (full, choice) => {
                 let handle = full.take().unwrap();
-                if choice == 4 {
-                    let mut taken = Vec::new();
-                    pool.take(handle, &mut taken);
-                    assert!(is_intact(&taken));
-                } else {
-                    pool.free(handle);
+                match choice {
+                    4 => {
+                        let mut taken = Vec::new();
+                        pool.take(handle, &mut taken);
+                        assert!(is_intact(&taken));
+                    }
+                    5 => pool.free_many([handle]),
+                    _ => pool.free(handle),
                 }
             }
         }
@@ -87,6 +88,17 @@ fn compactor<L: RawRwLock>(pool: &Pool<L, Mmap>, done: &AtomicBool) {
     }
 }
 
+fn evacuator<L: RawRwLock>(pool: &Pool<L, Mmap>, done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        for region in pool.regions() {
+            pool.evacuate(region.id);
+        }
+        pool.compact_budget(Budget::Pages(4));
+        pool.trim();
+        thread::yield_now();
+    }
+}
+
 fn stress<L>(new_lock: fn() -> L, classes: ClassPolicy)
 where
     L: RawRwLock + Send + Sync + 'static,
@@ -94,6 +106,8 @@ where
     let pool = Pool::builder()
         .lock_with(new_lock)
         .classes(classes)
+        .retain_pages(8)
+        .auto_compact(AutoCompact::default().slack(0.0))
         .build()
         .unwrap();
     let mut random = Random::new(7);
@@ -106,7 +120,7 @@ where
         let (pool, shelf, done) = (&pool, &shelf, &done);
         scope.spawn(|| migrator(pool, done));
         scope.spawn(|| compactor(pool, done));
-        scope.spawn(|| compactor(pool, done));
+        scope.spawn(|| evacuator(pool, done));
         let workers = [
             scope.spawn(|| reader(pool, shelf, 1, false)),
             scope.spawn(|| reader(pool, shelf, 2, true)),
@@ -138,52 +152,30 @@ where
     pool.compact();
     assert_eq!(pool.freeable(), 0);
     handles.into_iter().for_each(|handle| pool.free(handle));
+    pool.trim();
     assert_eq!(pool.resident_pages(), 0);
 }
 
-/// Tells lockdep that writers of these locks only ever try, as the pool does, so that nested maps
-/// are fine even where readers queue behind a waiting writer.
-static ZSPAGE: LockClassKey = LockClassKey::new("stressed zspage").no_blocking_writers();
-
 #[test]
 fn zslock_with_adaptive_classes() {
-    stress(
-        || zslock::RawZsLock::with_class(&ZSPAGE),
-        ClassPolicy::Adaptive { max_pages: 16 },
-    );
+    stress(locks::zslock, ClassPolicy::Adaptive { max_pages: 16 });
 }
 
 #[test]
 fn zslock_with_zsmallocs_classes() {
-    // Each zspage a lock class of its own: nested maps are fine without a declaration.
     stress(
-        || zslock::RawZsLock::INIT,
+        locks::zslock_of_its_own_class,
         ClassPolicy::Zsmalloc { chain_size: 8 },
     );
 }
 
 #[test]
 fn the_gated_lock() {
-    stress(
-        || zslock::RawGatedZsLock::with_class(&ZSPAGE),
-        ClassPolicy::default(),
-    );
+    stress(locks::gated, ClassPolicy::default());
 }
 
+/// Under lockdep, lockdep's wrapper of it.
 #[test]
 fn parking_lot() {
-    stress(
-        || parking_lot::RawRwLock::<false>::INIT,
-        ClassPolicy::default(),
-    );
-}
-
-#[cfg(feature = "debug-lockdep")]
-#[test]
-fn parking_lot_under_lockdep() {
-    type Tracked = lockdep::Tracked<parking_lot::RawRwLock<false>>;
-    stress(
-        || Tracked::with_class(parking_lot::RawRwLock::INIT, &ZSPAGE),
-        ClassPolicy::default(),
-    );
+    stress(locks::parking_lot, ClassPolicy::default());
 }
