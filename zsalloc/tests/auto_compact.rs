@@ -205,7 +205,13 @@ fn churn_stays_dense() {
             "{classes:?}: {density:.4}, {moved} moves for {} replacements",
             2 * OBJECTS
         );
-        assert!(density <= 1.06, "{density}");
+        // lockdep's locks are larger.
+        let goal = if cfg!(feature = "debug-lockdep") {
+            1.07
+        } else {
+            1.06
+        };
+        assert!(density <= goal, "{density}");
         assert!(moved > 0 && moved <= OBJECTS as u64);
         for class in churned.0.class_stats() {
             // The slack, or about a zspage; and what the frees between two looks leave.

@@ -5,6 +5,8 @@
 
 #![cfg(feature = "debug-lockdep")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use lockdep::{Mode, Report, ReportKind, collect};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{Heap, Pool, PoolBuilder};
@@ -66,6 +68,7 @@ unsafe impl RawRwLock for Impatient {
 
 static PATIENT: LockClassKey = LockClassKey::new("patient zspage").no_blocking_writers();
 static IMPATIENT: LockClassKey = LockClassKey::new("impatient zspage").no_blocking_writers();
+static FATAL: LockClassKey = LockClassKey::new("fatal zspage").no_blocking_writers();
 
 /// Stores an object while another is mapped, then, with nothing mapped, does `f`: what is reported.
 fn reports<L: RawRwLock + Send + Sync + 'static>(
@@ -121,4 +124,24 @@ fn trying_it_is_not() {
         migrate,
     );
     assert!(found.is_empty(), "{found:?}");
+}
+
+/// Without `collect` the report is a panic: what the other suites rely on when they run under lockdep.
+#[test]
+fn it_ends_a_test_that_does_not_expect_it() {
+    let builder = Pool::builder().backend(Heap::new());
+    let builder = builder.lock_with(|| Impatient(RawZsLock::with_class(&FATAL)));
+    let pool = builder.build().unwrap();
+    let mapped = pool.insert(&[1; 1000]).unwrap();
+    let map = pool.read(&mapped);
+    let stored = pool.insert(&[2; 1000]).unwrap();
+    drop(map);
+    let payload = catch_unwind(AssertUnwindSafe(|| migrate(&pool))).unwrap_err();
+    let message = payload.downcast_ref::<String>().unwrap();
+    assert!(message.contains("fatal zspage"), "{message}");
+    let headline = message.lines().find(|line| line.starts_with("WARNING: "));
+    println!("ended by: {}", headline.unwrap());
+    // And nothing stays locked.
+    pool.free_many([mapped, stored]);
+    assert_eq!(pool.resident_pages(), 0);
 }
