@@ -1,8 +1,10 @@
-//! What the examples share: pages of real files to work on, and what it takes to show numbers and
-//! pictures.
+//! What the examples share: pages of real files to work on, random choices that can be repeated, and
+//! what it takes to measure and to show numbers and pictures.
 
 pub mod corpus;
+pub mod memory;
 pub mod output_file;
+pub mod rng;
 pub mod svg;
 pub mod units;
 

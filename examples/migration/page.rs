@@ -52,7 +52,7 @@ pub(crate) fn unpack(object: &[u8], page: &mut Page) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
+    use examples::rng::Rng;
 
     fn noise() -> Page {
         let mut rng = Rng::for_lane(1, 0);

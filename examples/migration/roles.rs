@@ -7,9 +7,9 @@ use std::time::Duration;
 use zsalloc::{MigrateError, ZspageId};
 
 use crate::events::{Purpose, with_purpose};
-use crate::rng::Rng;
 use crate::store::{Object, ZspageLock};
 use crate::workload::{RunError, Stage, Tally};
+use examples::rng::Rng;
 
 /// How long a sleeper sleeps while it holds a map, and about how long it then rests without one.
 const SLEEP_MS: Range<u64> = 5..60;

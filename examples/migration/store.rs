@@ -4,8 +4,8 @@ use lock_api::RawRwLock;
 use zsalloc::{AllocError, Handle, Pool};
 
 use crate::page::{self, Packer};
-use crate::rng::Rng;
 use examples::corpus::{CorpusError, PAGE, Page, Pages};
+use examples::rng::Rng;
 
 /// What a pool asks of the lock in its zspages.
 pub(crate) trait ZspageLock: RawRwLock + Send + Sync + 'static {}

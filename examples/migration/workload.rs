@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use zsalloc::{AllocError, MigrateError, Pool};
 
 use crate::events::{Lane, Record, Role, recording};
-use crate::rng::Rng;
 use crate::roles;
 use crate::sample::Sample;
 use crate::store::{Checks, Object, ZspageLock};
+use examples::rng::Rng;
 
 /// How often the size of pool and process is noted.
 const SAMPLE_EVERY: Duration = Duration::from_millis(10);

@@ -1,18 +1,23 @@
-//! A seeded generator, so that a run's choices can be repeated with `--seed`.
+//! A seeded generator, so that a run's choices can be repeated.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
 #[derive(Debug)]
-pub(crate) struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
     /// The generator of one thread: the same seed gives each lane a stream of its own.
-    pub(crate) fn for_lane(seed: u64, lane: usize) -> Self {
+    pub fn for_lane(seed: u64, lane: usize) -> Self {
         // One scrambling step separates the streams; consecutive seeds would otherwise overlap.
         let mut root = Rng(seed ^ (lane as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
         Rng(root.next())
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would have an end to ask about"
+    )]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,13 +26,13 @@ impl Rng {
     }
 
     /// A number in `0..bound`; `bound` is not 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         // The high half of a 64 x 64 product: no division, and a bias far below what matters here.
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
     /// An index into a slice of `len` elements; `len` is not 0.
-    pub(crate) fn index(&mut self, len: usize) -> usize {
+    pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 }

@@ -1,0 +1,83 @@
+//! A store that is too small: it refuses with a clear error, and keeps what it has.
+
+use examples::corpus::{PAGE, Page};
+use examples::units;
+
+use crate::child;
+use crate::cli::Options;
+use crate::codec::{self, Codec, Compression};
+use crate::error::Error;
+use crate::store::{PageStore, Store, StoreError};
+
+/// The most memory of the small store: 1 MiB, or a quarter of the input if that is less.
+const MAX_PAGES: usize = 256;
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    pub(crate) as_it_should: bool,
+}
+
+pub(crate) fn shown(options: &Options) -> Result<Shown, Error> {
+    let mut codec = Codec::new(options.compression.unwrap_or(Compression::Lz4));
+    // Enough to fill the store twice, even if all pages compress to a half.
+    let pages: Result<Vec<Page>, _> = child::input(options)?.take(MAX_PAGES * 4).collect();
+    let pages = pages?;
+    let max_pages = MAX_PAGES.min(pages.len() / 8).max(1);
+    let store = PageStore::new(max_pages);
+
+    let mut refusal = None;
+    let mut taken = 0;
+    while taken < pages.len() && refusal.is_none() {
+        match store.put(&mut codec, taken as u64, &pages[taken]) {
+            Ok(()) => taken += 1,
+            Err(error) => refusal = Some(error),
+        }
+    }
+    let Some(error @ StoreError::Full { .. }) = refusal else {
+        // Few pages, or all of them same-filled.
+        let text = format!(
+            "limit       {} did not fill {max_pages} pages",
+            units::counted(taken as u64, "page")
+        );
+        return Ok(Shown {
+            text,
+            as_it_should: true,
+        });
+    };
+    // Every second page goes; then more fit again.
+    let mut wrong = 0;
+    for number in (0..taken).step_by(2) {
+        wrong += u64::from(!store.remove(number as u64));
+    }
+    let mut again = 0;
+    while again < taken
+        && store
+            .put(&mut codec, (2 * again) as u64, &pages[2 * again % taken])
+            .is_ok()
+    {
+        again += 1;
+    }
+    let mut page = [0; PAGE];
+    for number in (1..taken).step_by(2) {
+        let found = store.get(&mut codec, number as u64, &mut page)?;
+        wrong += u64::from(!found || codec::checksum(&page) != codec::checksum(&pages[number]));
+    }
+    let text = format!(
+        "limit       {} KiB took {}, then refused one:\n              {error}\n            half of \
+         them removed, {} more fitted; {} of the others damaged",
+        max_pages * PAGE / 1024,
+        units::counted(taken as u64, "page"),
+        units::count(again as u64),
+        if wrong == 0 {
+            "none".to_owned()
+        } else {
+            units::count(wrong)
+        },
+    );
+    Ok(Shown {
+        text,
+        as_it_should: wrong == 0 && again > 0,
+    })
+}
