@@ -106,6 +106,21 @@ refused "there is no $scratch/nowhere"
 example overhead -- --csv "$scratch/nowhere/overhead.csv"
 refused "cannot write $scratch/nowhere/overhead.csv"
 
+example page_store -- --amount 16 --threads 3
+ends_with '^verified: [0-9,]+ page reads intact; with 75 % removed the pool holds [0-9.]+ MiB, the map [0-9.]+ MiB$'
+for compression in lz4 zstd; do
+  # The last column is the number of compactions.
+  grep -qE "^\\| $compression, zsalloc pool .*\\| +[1-9][0-9]* \\|$" "$out" || fail "the $compression store never compacted"
+done
+grep -q 'full: 128 of 128 pages of memory in use' "$out" || fail "the small store did not refuse"
+example page_store -- --amount 16 --limit 2 --compression lz4
+ends_with '^verified: '
+grep -qE ' [0-9,]+ refused, as the store was full$' "$out" || fail "2 MiB took everything"
+example page_store -- --input "$scratch/nowhere"
+refused "there is no $scratch/nowhere"
+example page_store -- --input "$scratch/empty"
+refused 'the input holds no bytes'
+
 example orderings --
 ends_with '^verdict: without RELEASE, without ACQUIRE or without a writer.s state the page moves under a map'
 [ "$(grep -c 'FAILS in execution' "$out")" -eq 3 ] || fail "three of the five models must fail"
