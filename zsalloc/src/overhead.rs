@@ -4,7 +4,8 @@
 //! zspage lock preemptible", S. Senozhatsky, LKML 2025): how much memory is a lock per compressed
 //! page, given that the length of a zspage is a function of the size class? As it is, the answer is
 //! a computation and not a measurement. A zspage has one lock, so an object of a class with `n`
-//! slots per zspage pays `lock_bytes / n`, and there are finitely many classes.
+//! slots per zspage pays `lock_bytes / n`, and there are finitely many classes. The answer for seven
+//! locks is in [a chapter of its own](crate::docs::overhead).
 //!
 //! ```
 //! use zsalloc::{overhead, size_class};
@@ -39,7 +40,8 @@
 //!   longer ones.
 //!
 //! The share of the stored bytes has a simple bound: a zspage has at least one page and one lock, so
-//! it is about `lock_bytes / page_size` at most, however large or small the objects are.
+//! it is about `lock_bytes / page_size` at most, however large or small the slots are, if the objects
+//! fill them.
 
 use crate::size_class::SizeClass;
 

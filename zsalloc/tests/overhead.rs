@@ -239,6 +239,11 @@ fn nothing_costs_nothing_and_what_a_pool_refuses_is_told_apart() {
     let cost = for_sizes(&table, 4, [(0, 5), (4097, 7), (1, 1), (4096, 1), (64, 0)]);
     assert_eq!((cost.figures.count, cost.refused), (2, 12));
     assert_eq!(cost.figures.mean, (4.0 / 128.0 + 4.0) / 2.0);
+
+    // A length of which there is no object is no value.
+    let cost = for_sizes(&table, 4, [(64, 3), (4096, 0)]);
+    assert_eq!(cost.figures.max, 4.0 / 64.0);
+    assert_eq!(for_sizes(&table, 4, [(64, 0)]).figures, nothing);
 }
 
 /// A weight does not need as many steps as objects, and none is so large that it overflows.
