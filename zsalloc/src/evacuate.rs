@@ -1,8 +1,9 @@
 //! Evacuation: moving everything out of a region, so that its addresses can be given back as a
 //! whole.
 //!
-//! Evacuation is migration of whatever lies in the region, one zspage at a time, while no new page
-//! comes from there. What it lists is never up to date: a zspage may be retired, migrated or mapped
+//! Evacuation goes through the zspages in the region, one at a time, while no new page comes from
+//! there. Those whose objects fit into free slots elsewhere are emptied, which takes no pages; the
+//! others are migrated. What it lists is never up to date: a zspage may be retired, migrated or mapped
 //! before its turn comes, and one whose pages were taken just before the evacuation began may join
 //! its class after the list was made. So it looks again until it finds nothing that it has not tried.
 
@@ -10,11 +11,13 @@ use std::collections::HashMap;
 
 use lock_api::RawRwLock;
 
-use crate::backend::PageSource;
+use crate::backend::{PageSource, addresses, overlaps};
+use crate::hold_time::HoldTimes;
 use crate::migrate::NotMoved;
 use crate::pages::NoPages;
 use crate::pool::Pool;
-use crate::region::RegionId;
+use crate::region::{Located, RegionId};
+use crate::relocate::{Destinations, Step};
 use crate::zspage::ZspageId;
 
 /// The result of [`Pool::evacuate`].
@@ -25,7 +28,10 @@ pub struct EvacuateReport {
     pub region: RegionId,
     /// Zspages moved to other regions.
     pub zspages_moved: usize,
-    /// The pages of these zspages.
+    /// Those of them that were not moved as they are, but emptied and given back: their objects
+    /// fitted into free slots in other regions.
+    pub zspages_emptied: usize,
+    /// The pages of the zspages moved.
     pub pages_moved: usize,
     /// The objects in them.
     pub objects_moved: usize,
@@ -44,6 +50,7 @@ impl EvacuateReport {
         Self {
             region,
             zspages_moved: 0,
+            zspages_emptied: 0,
             pages_moved: 0,
             objects_moved: 0,
             retained_pages: 0,
@@ -85,10 +92,12 @@ pub enum StayReason {
     /// An object of it was mapped, or being written by an insertion, or compaction was giving idle
     /// pages of it back. Evacuate again when the maps are gone.
     Mapped,
-    /// The page source had no run of this length outside the regions that are being evacuated.
+    /// Its objects do not fit into free slots elsewhere, and the page source had no run of its length
+    /// outside the regions that are being evacuated.
     Source,
-    /// The pool is at its limit, [`max_pages`](crate::PoolBuilder::max_pages), and a migration holds
-    /// both copies for a moment. [Compact](Pool::compact) or free objects, and evacuate again.
+    /// Its objects do not fit into free slots elsewhere, and the pool is at its limit,
+    /// [`max_pages`](crate::PoolBuilder::max_pages): a migration holds both copies for a moment.
+    /// [Compact](Pool::compact) or free objects, and evacuate again.
     Limit,
 }
 
@@ -102,12 +111,13 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// addresses are used for is up to the page source.
     ///
     /// Never waits for a map: a zspage with a mapped object stays, and the report says so. Waits for
-    /// each class's mutex in turn, and holds it while one zspage is copied. Looks at every zspage of
-    /// the pool, twice or a few times more. Of the pool's limit it needs as many pages as one zspage
-    /// has.
+    /// each class's mutex in turn, and holds it while the objects of one zspage are copied. Looks at
+    /// every zspage of the pool, twice or a few times more.
     ///
-    /// Every zspage is moved as it is, however few objects are in it.
-    /// [Compact](Self::compact) before, and there is less to move.
+    /// Sparse zspages are emptied into free slots elsewhere, as far as there are any; that takes no
+    /// pages. The others are moved as they are, as by [`migrate`](Self::migrate); of the pool's limit
+    /// that needs as many pages as one zspage has. [Compact](Self::compact) before, and there is less
+    /// to move.
     ///
     /// ```
     /// use zsalloc::{Pool, StayReason};
@@ -146,14 +156,17 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // Nothing can enter the region but what had its pages before, so this ends.
         let stayed = loop {
             let inside = self.zspages_in(region);
-            let ids = inside.iter().map(|zspage| zspage.id);
-            let batch: Vec<_> = ids.filter(|id| !refused.contains_key(id)).collect();
+            let (_, mut batch): (Vec<_>, Vec<_>) = inside
+                .iter()
+                .partition(|zspage| refused.contains_key(&zspage.id));
             if batch.is_empty() {
                 break inside;
             }
-            self.prepare(batch.iter().copied());
-            for id in batch {
-                self.move_out(id, &mut report, &mut refused);
+            // Within a class the sparsest first: so the free slots elsewhere empty the most.
+            batch.sort_unstable_by_key(|zspage| (zspage.class, zspage.objects));
+            self.prepare(batch.iter().map(|zspage| zspage.id));
+            for class in batch.chunk_by(|one, next| one.class == next.class) {
+                self.move_out(class, &mut report, &mut refused);
             }
         };
         let stayed = stayed.into_iter().map(|zspage| Stayed {
@@ -166,25 +179,61 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         report
     }
 
+    /// Moves zspages of one class out of their region, the sparsest first.
     #[track_caller]
     fn move_out(
         &self,
-        id: ZspageId,
+        zspages: &[&Located],
         report: &mut EvacuateReport,
         refused: &mut HashMap<ZspageId, StayReason>,
     ) {
-        let reason = match self.migrate_prepared(id) {
-            Ok(moved) => {
-                report.zspages_moved += 1;
-                report.pages_moved += moved.pages;
-                report.objects_moved += moved.objects;
-                return;
+        let mut destinations = zspages
+            .first()
+            .map(|zspage| self.room_outside(zspage.class));
+        for &&Located { id, .. } in zspages {
+            if let Some(room) = &mut destinations {
+                match self.empty_zspage(id, room, usize::MAX, &HoldTimes::default()) {
+                    Step::Emptied { objects, pages } => {
+                        self.counters.moved(objects);
+                        report.zspages_moved += 1;
+                        report.zspages_emptied += 1;
+                        report.pages_moved += pages;
+                        report.objects_moved += objects;
+                        continue;
+                    }
+                    // There is none for those that have more objects, either.
+                    Step::NoRoom => destinations = None,
+                    // Migration finds out what there is to report.
+                    Step::Thinned { .. } | Step::Busy | Step::Gone => {}
+                }
             }
-            Err(NotMoved::Gone) => return,
-            Err(NotMoved::Busy) => StayReason::Mapped,
-            Err(NotMoved::NoPages(NoPages::Source)) => StayReason::Source,
-            Err(NotMoved::NoPages(NoPages::Limit)) => StayReason::Limit,
-        };
-        refused.insert(id, reason);
+            let reason = match self.migrate_prepared(id) {
+                Ok(moved) => {
+                    report.zspages_moved += 1;
+                    report.pages_moved += moved.pages;
+                    report.objects_moved += moved.objects;
+                    continue;
+                }
+                Err(NotMoved::Gone) => continue,
+                Err(NotMoved::Busy) => StayReason::Mapped,
+                Err(NotMoved::NoPages(NoPages::Source)) => StayReason::Source,
+                Err(NotMoved::NoPages(NoPages::Limit)) => StayReason::Limit,
+            };
+            refused.insert(id, reason);
+        }
+    }
+
+    /// The zspages of a class that have room and lie where nothing is being evacuated, the fullest
+    /// first.
+    fn room_outside(&self, class: usize) -> Destinations {
+        let excluded = self.pages.excluded();
+        let page_size = self.pages.page_size();
+        let class = self.lock_class(class);
+        let zspages = class.with_room().map(|slots| slots.zspage());
+        let outside = zspages.filter(|zspage| {
+            let run = addresses(zspage.base(), zspage.pages() * page_size);
+            !overlaps(&run, &excluded)
+        });
+        Destinations::new(outside.map(|zspage| zspage.id()).collect())
     }
 }

@@ -169,7 +169,7 @@ impl<S: PageSource> Pages<S> {
         if self.exclusions.load(Ordering::Relaxed) == 0 {
             return self.source.alloc(pages);
         }
-        let excluded = self.retained.lock().excluded.clone();
+        let excluded = self.excluded();
         let run = self.source.alloc_outside(pages, &excluded)?;
         if overlaps(&addresses(run, pages * SOURCE_PAGE), &excluded) {
             // The source does not keep to it. An evacuation would never end.
@@ -178,6 +178,11 @@ impl<S: PageSource> Pages<S> {
             return Err(SourceError);
         }
         Ok(run)
+    }
+
+    /// The addresses that no run comes from at the moment.
+    pub(crate) fn excluded(&self) -> Vec<Range<usize>> {
+        self.retained.lock().excluded.clone()
     }
 
     /// Lets no run come from a span of addresses, and none be retained there, until the result is

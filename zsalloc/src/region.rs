@@ -69,8 +69,9 @@ impl RegionInfo {
 /// Where a zspage is.
 pub(crate) struct Located {
     pub(crate) id: ZspageId,
+    pub(crate) class: usize,
     pub(crate) pages: usize,
-    objects: usize,
+    pub(crate) objects: usize,
     mapped: bool,
     /// The address of its first page.
     base: usize,
@@ -135,6 +136,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 let zspage = slots.zspage();
                 look(Located {
                     id: zspage.id(),
+                    class: index,
                     pages: zspage.pages(),
                     objects: slots.used(),
                     mapped: zspage.lock.is_locked(),

@@ -61,8 +61,10 @@ fn every_region_can_be_given_back() {
                 assert!(report.is_empty() && report.given_back, "{report:?}");
                 let after = pool.stats();
                 let moved = (after.migrations - before.migrations) as usize;
-                assert_eq!(report.zspages_moved, moved);
-                assert!(moved >= region.zspages, "{report:?}");
+                assert_eq!(report.zspages_moved - report.zspages_emptied, moved);
+                let emptied = before.zspages - after.zspages;
+                assert_eq!(report.zspages_emptied, emptied);
+                assert!(moved + emptied >= region.zspages, "{report:?}");
                 let moved = (after.objects_moved - before.objects_moved) as usize;
                 assert_eq!(report.objects_moved, moved);
                 assert!(report.pages_moved >= region.pages);
@@ -168,6 +170,53 @@ fn without_pages_zspages_stay_and_the_report_says_whose_fault_it_is() {
     assert!(pool.evacuate(region.id).given_back);
     assert_no_leak(&pool);
     assert!(all_intact(&pool, &handles));
+}
+
+/// Objects that fit into free slots elsewhere need no pages.
+#[test]
+fn sparse_zspages_are_emptied_into_free_slots_elsewhere() {
+    let source = Arc::new(Failing::new(Mmap::new()));
+    let builder = Pool::builder().backend(Arc::clone(&source));
+    let pool = builder.build().unwrap();
+    // Four objects a page, of which one stays.
+    let mut handles: Vec<_> = (0..12_000)
+        .map(|name| pool.insert(&object(1024, name)).unwrap())
+        .collect();
+    let mut place = 0..;
+    for handle in handles.extract_if(.., |_| place.next().unwrap() % 4 > 0) {
+        pool.free(handle);
+    }
+    let region = pool.regions().max_by_key(|info| info.zspages).unwrap();
+    let before = pool.stats();
+    source.fail_from(0);
+    let report = pool.evacuate(region.id);
+    assert!(report.is_empty() && report.given_back, "{report:?}");
+    let moved = (report.zspages_moved, report.zspages_emptied);
+    assert_eq!(moved, (region.zspages, region.zspages));
+    assert_eq!(report.objects_moved, region.objects);
+    let after = pool.stats();
+    let freed = before.resident_pages - after.resident_pages;
+    assert_eq!((freed, report.pages_moved), (region.pages, region.pages));
+    assert_eq!(after.migrations, before.migrations);
+    let moved = after.objects_moved - before.objects_moved;
+    assert_eq!(moved as usize, region.objects);
+    assert_no_leak(&pool);
+    assert!(all_intact(&pool, &handles));
+
+    // At last nothing fits any more, and the source is to blame.
+    let mut stayed = 0;
+    for region in pool.regions() {
+        let report = pool.evacuate(region.id);
+        assert_eq!(report.zspages_moved, report.zspages_emptied);
+        assert_eq!(
+            report.stayed_because(StayReason::Source),
+            report.stayed.len()
+        );
+        stayed += report.stayed.len();
+    }
+    assert!(stayed > 0);
+    assert!(all_intact(&pool, &handles));
+    assert_no_leak(&pool);
 }
 
 #[test]
