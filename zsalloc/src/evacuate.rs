@@ -7,7 +7,7 @@
 //! before its turn comes, and one whose pages were taken just before the evacuation began may join
 //! its class after the list was made. So it looks again until it finds nothing that it has not tried.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lock_api::RawRwLock;
 
@@ -223,17 +223,21 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         }
     }
 
-    /// The zspages of a class that have room and lie where nothing is being evacuated, the fullest
-    /// first.
-    fn room_outside(&self, class: usize) -> Destinations {
+    /// The zspages of the same class that have room and lie where nothing is being evacuated, the
+    /// fullest first.
+    fn room_outside(&self, zspages: &[&Located]) -> Option<Destinations> {
+        let class = zspages.first()?.class;
+        // Somebody else may have migrated one of them meanwhile. It is no destination of itself.
+        let sources: HashSet<_> = zspages.iter().map(|zspage| zspage.id).collect();
         let excluded = self.pages.excluded();
         let page_size = self.pages.page_size();
         let class = self.lock_class(class);
         let zspages = class.with_room().map(|slots| slots.zspage());
         let outside = zspages.filter(|zspage| {
             let run = addresses(zspage.base(), zspage.pages() * page_size);
-            !overlaps(&run, &excluded)
+            !overlaps(&run, &excluded) && !sources.contains(&zspage.id())
         });
-        Destinations::new(outside.map(|zspage| zspage.id()).collect())
+        let ids = outside.map(|zspage| zspage.id());
+        Some(Destinations::new(ids.collect()))
     }
 }
