@@ -25,10 +25,10 @@ struct Reserved<L: RawRwLock> {
 
 impl<L: RawRwLock> Reserved<L> {
     /// Writes the bytes, and only then lets go of the slot.
-    fn fill(self, fill: impl FnOnce(NonNull<u8>)) -> Handle {
+    fn fill(self, len: usize, fill: impl FnOnce(NonNull<u8>)) -> Handle {
         let Self { handle, slot, hold } = self;
         let hold = (!is_broken("insertion not held")).then_some(hold);
-        shadow::written(slot);
+        shadow::stored(slot, len);
         fill(slot);
         drop(hold);
         handle
@@ -72,7 +72,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // SAFETY: the slot is at least `bytes.len()` long and belongs to this object alone, whose
         // handle nobody else has; the hold keeps it there. `bytes` cannot overlap it: a `&[u8]` into
         // the pool borrows another object.
-        Ok(reserved.fill(|slot| unsafe {
+        Ok(reserved.fill(bytes.len(), |slot| unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), slot.as_ptr(), bytes.len());
         }))
     }
@@ -89,7 +89,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let reserved = self.reserve(len)?;
         // The slot may hold bytes of an earlier object.
         // SAFETY: as in `insert`.
-        Ok(reserved.fill(|slot| unsafe { slot.write_bytes(0, len) }))
+        Ok(reserved.fill(len, |slot| unsafe { slot.write_bytes(0, len) }))
     }
 
     /// The class of an object of `len` bytes.

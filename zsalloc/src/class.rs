@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 
 use crate::auto_compact::Account;
 use crate::fullness::{Groups, group_of};
+use crate::primitive::is_broken;
 use crate::zspage::{NOT_LISTED, Zspage};
 
 /// The owner of a free slot; an index that no table gives out.
@@ -194,7 +195,8 @@ impl<L> Class<L> {
         let place = zspage.place();
         let slots = &mut self.zspages[place as usize];
         debug_assert!(!slots.isolated && pages & !slots.touched == 0);
-        (slots.isolated, slots.closed) = (true, true);
+        slots.isolated = !is_broken("idle zspage not isolated");
+        slots.closed = !is_broken("idle pages not closed");
         slots.touched &= !pages;
         slots.discarded |= pages;
         self.discarded_pages += pages.count_ones() as usize;

@@ -141,8 +141,9 @@ unsafe fn copy_objects<L>(slots: &Slots<L>, new: NonNull<u8>) {
         unsafe {
             let (old, new) = (zspage.slot(slot), new.add(slot * size));
             shadow::read(old);
-            shadow::written(new);
+            shadow::stored(new, size);
             old.copy_to_nonoverlapping(new, size);
+            shadow::freed(old);
         }
     }
 }

@@ -216,10 +216,9 @@ impl<S: PageSource> Pages<S> {
     ///
     /// `start` is `pages` whole pages of a run that `take` gave, which nobody accesses meanwhile.
     pub(crate) unsafe fn discard(&self, start: NonNull<u8>, pages: usize) {
-        shadow::given_back(start, pages * self.page_size);
+        shadow::discarded(start, pages * self.page_size);
         // SAFETY: the caller's promise; a page of ours is whole pages of the source.
         unsafe { self.source.discard(start, pages * self.source_pages()) };
-        shadow::taken(start, pages * self.page_size);
     }
 
     /// False if the run lies where nothing may stay.

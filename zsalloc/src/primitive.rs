@@ -88,6 +88,10 @@ pub(crate) mod shadow {
     #[inline(always)]
     pub(crate) fn written<T>(_place: NonNull<T>) {}
 
+    /// An object of `bytes` bytes is stored in a slot.
+    #[inline(always)]
+    pub(crate) fn stored(_slot: NonNull<u8>, _bytes: usize) {}
+
     /// What begins at `place` is written over.
     #[inline(always)]
     pub(crate) fn changed<T>(_place: NonNull<T>) {}
@@ -100,7 +104,11 @@ pub(crate) mod shadow {
     #[inline(always)]
     pub(crate) fn taken(_run: NonNull<u8>, _bytes: usize) {}
 
-    /// A run of pages, or a part of one, is given back.
+    /// A run of pages is given back. It holds no object.
     #[inline(always)]
     pub(crate) fn given_back(_run: NonNull<u8>, _bytes: usize) {}
+
+    /// The memory of a part of a run is given back. It holds no object.
+    #[inline(always)]
+    pub(crate) fn discarded(_part: NonNull<u8>, _bytes: usize) {}
 }

@@ -110,7 +110,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         unsafe {
             let (from, to) = (source.slot(slot), destination.slot(to));
             shadow::read(from);
-            shadow::written(to);
+            shadow::stored(to, len);
             from.copy_to_nonoverlapping(to, len);
         }
         // After the copy: a reader that sees the entry sees the bytes.

@@ -19,6 +19,8 @@ mod mutants;
 
 #[path = "loom/compaction.rs"]
 mod compaction;
+#[path = "loom/discard.rs"]
+mod discard;
 #[path = "loom/migration.rs"]
 mod migration;
 #[path = "loom/tables.rs"]

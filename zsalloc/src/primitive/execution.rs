@@ -37,6 +37,8 @@ const PROTOCOL: &[&str] = &[
     "retired without waiting",
     "header cleared late",
     "index free at once",
+    "idle pages not closed",
+    "idle zspage not isolated",
 ];
 
 /// Everything that can be broken: the sites with an ordering that can be weakened, then the protocol.

@@ -8,6 +8,7 @@
 use std::any::type_name;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -45,28 +46,36 @@ impl Accesses {
 
 struct Location {
     name: String,
+    bytes: usize,
     /// How it ended, if it has.
     ended: Option<&'static str>,
     accesses: Rc<Accesses>,
 }
 
+struct Run {
+    addresses: Range<usize>,
+    given_back: bool,
+}
+
 #[derive(Default)]
 struct Memory {
     locations: BTreeMap<usize, Location>,
-    /// Where the runs of pages begin, in the order in which they were taken.
-    runs: Vec<(usize, usize)>,
+    /// The runs of pages, in the order in which they were taken.
+    runs: Vec<Run>,
     /// How many headers, segments and so on there were.
     things: usize,
 }
 
 impl Memory {
+    fn run(&mut self, address: usize) -> Option<(usize, &mut Run)> {
+        let runs = self.runs.iter_mut().enumerate().rev();
+        let mut runs = runs.filter(|(_, run)| run.addresses.contains(&address));
+        runs.next()
+    }
+
     fn name<T>(&mut self, address: usize) -> String {
-        let runs = self
-            .runs
-            .iter()
-            .rposition(|&(base, bytes)| (base..base + bytes).contains(&address));
-        if let Some(run) = runs {
-            return format!("pages {run} + {}", address - self.runs[run].0);
+        if let Some((number, run)) = self.run(address) {
+            return format!("pages {number} + {}", address - run.addresses.start);
         }
         self.things += 1;
         let path = type_name::<T>();
@@ -126,6 +135,14 @@ fn existing<T>(place: NonNull<T>, does: &str) -> Option<Rc<Accesses>> {
 }
 
 pub(crate) fn written<T>(place: NonNull<T>) {
+    begins(place, size_of::<T>());
+}
+
+pub(crate) fn stored(slot: NonNull<u8>, bytes: usize) {
+    begins(slot, bytes);
+}
+
+fn begins<T>(place: NonNull<T>, bytes: usize) {
     if is_unwinding() {
         return;
     }
@@ -133,21 +150,21 @@ pub(crate) fn written<T>(place: NonNull<T>) {
     super::execution::switch();
     let address = place.as_ptr().addr();
     let (name, accesses) = MEMORY.with_borrow_mut(|memory| {
-        if !memory.locations.contains_key(&address) {
-            let name = memory.name::<T>(address);
-            let accesses = Rc::new(Accesses::new());
-            memory.locations.insert(
-                address,
-                Location {
-                    name,
-                    ended: None,
-                    accesses,
-                },
-            );
-        }
-        let location = memory.locations.get_mut(&address).expect("just inserted");
-        location.ended = None;
-        (location.name.clone(), Rc::clone(&location.accesses))
+        let known = memory.locations.remove(&address);
+        let location = known.unwrap_or_else(|| Location {
+            name: memory.name::<T>(address),
+            bytes,
+            ended: None,
+            accesses: Rc::new(Accesses::new()),
+        });
+        let (name, accesses) = (location.name.clone(), Rc::clone(&location.accesses));
+        let location = Location {
+            bytes,
+            ended: None,
+            ..location
+        };
+        memory.locations.insert(address, location);
+        (name, accesses)
     });
     note::<T>(|| format!("writes {name}"));
     accesses.write();
@@ -160,38 +177,68 @@ pub(crate) fn freed<T>(place: NonNull<T>) {
 
 pub(crate) fn taken(run: NonNull<u8>, bytes: usize) {
     let address = run.as_ptr().addr();
+    let addresses = address..address + bytes;
     MEMORY.with_borrow_mut(|memory| {
-        memory
-            .locations
-            .retain(|at, _| !(address..address + bytes).contains(at));
-        memory.runs.push((address, bytes));
+        memory.locations.retain(|at, _| !addresses.contains(at));
+        memory.runs.push(Run {
+            addresses,
+            given_back: false,
+        });
     });
 }
 
 pub(crate) fn given_back(run: NonNull<u8>, bytes: usize) {
+    end_of_pages(run, bytes, "gives back");
     let address = run.as_ptr().addr();
-    let name = MEMORY.with_borrow_mut(|memory| memory.name::<u8>(address));
-    step(format!("gives back {name}"));
-    end(address..address + bytes, "given back");
+    MEMORY.with_borrow_mut(|memory| {
+        if let Some((_, run)) = memory.run(address) {
+            run.given_back = true;
+        }
+    });
 }
 
-fn end(range: std::ops::Range<usize>, how: &'static str) {
+pub(crate) fn discarded(part: NonNull<u8>, bytes: usize) {
+    end_of_pages(part, bytes, "discards");
+}
+
+fn end_of_pages(start: NonNull<u8>, bytes: usize, does: &str) {
+    if is_unwinding() {
+        return;
+    }
+    let start = start.as_ptr().addr();
+    let (name, given_back) = MEMORY.with_borrow_mut(|memory| {
+        let given_back = memory.run(start).is_none_or(|(_, run)| run.given_back);
+        (memory.name::<u8>(start), given_back)
+    });
+    step(format!("{does} {name}"));
+    assert!(!given_back, "use after end: {name}, which was given back");
+    end(start..start + bytes, "given back");
+}
+
+/// Ends all locations that begin or lie in a span of addresses. Those in pages that go back have ended before.
+fn end(span: Range<usize>, how: &'static str) {
     if is_unwinding() {
         return;
     }
     #[cfg(zsalloc_shuttle)]
     super::execution::switch();
     let ended: Vec<_> = MEMORY.with_borrow_mut(|memory| {
-        let locations = memory.locations.range_mut(range);
-        let ended = locations.map(|(_, location)| {
-            location.ended = Some(how);
-            (location.name.clone(), Rc::clone(&location.accesses))
+        let before = memory.locations.range_mut(..span.end);
+        let touched = before.filter(|(at, location)| *at + location.bytes > span.start);
+        let ended = touched.map(|(_, location)| {
+            let alive = location.ended.replace(how).is_none();
+            (location.name.clone(), alive, Rc::clone(&location.accesses))
         });
         ended.collect()
     });
-    for (name, accesses) in ended {
+    for (name, alive, accesses) in ended {
         if how == "freed" {
             step(format!("frees {name}"));
+        } else {
+            assert!(
+                !alive,
+                "use after end: {name} is in use, and was given back"
+            );
         }
         // All that was ever done there must be ordered before.
         accesses.write();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use zsalloc::ZspageId;
 
 use crate::locks::{Lock, Touching};
-use crate::model::{Pool, Reached, bytes, check, insert, models, pool, read, spawn, two_halves};
+use crate::model::{
+    Pool, Reached, bytes, check, finish, insert, models, pool, read, spawn, two_halves,
+};
 
 static READ: Reached<2> = Reached::new();
 static BACK: Reached<1> = Reached::new();
@@ -53,8 +55,7 @@ models! {
         READ.note(which_moved(&pool, zspages));
         read(&pool, &first, 1);
         read(&pool, &second, 2);
-        pool.free_many([first, second]);
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, [first, second]);
     }
 
     /// Rules out: that an entry which reads the same twice means two different places (A to B and back to A). The object
@@ -77,6 +78,7 @@ models! {
                     BACK.note(0);
                 }
                 read(&pool, &third, 3);
+                third
             }
         });
         let reader = spawn("reader", {
@@ -86,9 +88,10 @@ models! {
                 second
             }
         });
-        mover.join().unwrap();
+        let third = mover.join().unwrap();
         let second = reader.join().unwrap();
         read(&pool, &second, 2);
+        finish(&pool, [second, third]);
     }
 
     /// Rules out: an object that is read and freed while it moves, and stays or takes another with it; pages that are lost
@@ -112,8 +115,7 @@ models! {
         reader.join().unwrap();
         read(&pool, &first, 1);
         assert_eq!(pool.stats().objects, 1);
-        pool.free(first);
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, [first]);
     }
 
     /// Rules out: a compaction that moves an object before its bytes are there. (The count of users fails here only when
@@ -141,8 +143,7 @@ models! {
         let third = reader.join().unwrap();
         read(&pool, &first, 1);
         read(&pool, &third, 3);
-        pool.free_many([first, third]);
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, [first, third]);
     }
 
     /// Rules out: two compactions of one class that undo or double each other's moves, beside a reader.
@@ -167,8 +168,7 @@ models! {
         BOTH.note(which_moved(&pool, zspages));
         read(&pool, &first, 1);
         read(&pool, &second, 2);
-        pool.free_many([first, second]);
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, [first, second]);
     }
 }
 
@@ -191,12 +191,14 @@ fn retirement_against_unmapping() {
                 let map = pool.read(&second);
                 assert_eq!(*map, bytes(2));
                 drop(map);
+                second
             }
         });
         mover.join().unwrap();
-        reader.join().unwrap();
+        let second = reader.join().unwrap();
         DROP.note(which_moved(&pool, zspages));
         read(&pool, &first, 1);
+        finish(&pool, [first, second]);
     });
     DROP.assert_all();
 }

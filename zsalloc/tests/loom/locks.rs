@@ -55,11 +55,15 @@ unsafe impl RawRwLock for UserCount {
 
     fn try_lock_exclusive(&self) -> Option<GuardSend> {
         let users = self.0.fetch_add(0, Ordering::SeqCst);
-        step(format!("looks: {users} users"));
+        step(format!("looks whether it may move: {users} users"));
         (users == 0).then(GuardSend::new)
     }
 
-    unsafe fn unlock_exclusive(&self, _: GuardSend) {}
+    unsafe fn unlock_exclusive(&self, _: GuardSend) {
+        // Changes nothing, but orders: whoever comes later sees what was moved.
+        self.0.fetch_add(0, Ordering::SeqCst);
+        step(String::from("is done"));
+    }
 
     fn is_locked(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zsalloc::MigrateError;
 
-use crate::model::{Reached, bytes, insert, models, pool, read, spawn};
+use crate::model::{Reached, bytes, finish, insert, models, pool, read, spawn};
 
 static READ: Reached<2> = Reached::new();
 static WRITE: Reached<2> = Reached::new();
@@ -42,8 +42,7 @@ models! {
         mover.join().unwrap();
         let object = reader.join().unwrap();
         read(&pool, &object, 1);
-        pool.free(object);
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, [object]);
     }
 
     /// Rules out: a write through a map that goes to the pages that the zspage has left.
@@ -63,7 +62,9 @@ models! {
             }
         });
         mover.join().unwrap();
-        read(&pool, &reader.join().unwrap(), 2);
+        let object = reader.join().unwrap();
+        read(&pool, &object, 2);
+        finish(&pool, [object]);
     }
 
     /// Rules out: an object that is read and freed while its zspage moves, and pages that are lost or given back twice.

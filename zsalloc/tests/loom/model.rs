@@ -54,7 +54,9 @@ fn explore(preemptions: usize, body: fn()) -> std::thread::Result<()> {
         Some(value.parse::<usize>().expect("a number"))
     };
     let bound = number("ZSALLOC_LOOM_PREEMPTIONS").unwrap_or(preemptions);
-    builder.preemption_bound = Some(bound + number("ZSALLOC_LOOM_MORE").unwrap_or(0));
+    let bound = bound + number("ZSALLOC_LOOM_MORE").unwrap_or(0);
+    let bound = bound.min(number("ZSALLOC_LOOM_AT_MOST").unwrap_or(bound));
+    builder.preemption_bound = Some(bound);
     builder.max_branches = 10_000;
     let executions = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&executions);
@@ -159,8 +161,13 @@ pub(crate) type Pool<L> = zsalloc::Pool<L, Arena>;
 
 /// A pool whose zspages are one page with two slots.
 pub(crate) fn pool<L: Lock>() -> Arc<Pool<L>> {
+    pool_of(1)
+}
+
+/// A pool with zspages of up to so many pages.
+pub(crate) fn pool_of<L: Lock>(max_pages: usize) -> Arc<Pool<L>> {
     let builder = zsalloc::Pool::builder()
-        .classes(ClassPolicy::Adaptive { max_pages: 1 })
+        .classes(ClassPolicy::Adaptive { max_pages })
         .backend(Arena::default())
         .lock_with(L::make);
     Arc::new(builder.build().expect("valid"))
@@ -182,6 +189,12 @@ pub(crate) fn insert<L: Lock>(pool: &Pool<L>, n: u8) -> Handle {
 pub(crate) fn read<L: Lock>(pool: &Pool<L>, handle: &Handle, n: u8) {
     let map = pool.read(handle);
     assert_eq!(*map, bytes(n), "the object has other bytes");
+}
+
+/// Frees what is left; then no page may be.
+pub(crate) fn finish<L: Lock>(pool: &Pool<L>, handles: impl IntoIterator<Item = Handle>) {
+    pool.free_many(handles);
+    assert_eq!(pool.resident_pages(), 0, "pages are lost");
 }
 
 /// Two zspages of two slots with one object each (numbers 1 and 2), in the slots given. Compaction empties the second.

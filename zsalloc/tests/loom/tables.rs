@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zsalloc::MigrateError;
 use zslock::RawZsLock;
 
-use crate::model::{Reached, check, insert, pool, read, spawn};
+use crate::model::{Reached, check, finish, insert, pool, read, spawn};
 
 /// Rules out: a lookup that follows a directory or segment that is not initialised yet, or that has been freed: the handle
 /// table grows meanwhile.
@@ -20,11 +20,15 @@ fn lookup_against_growth() {
         });
         let reader = spawn("reader", {
             let pool = Arc::clone(&pool);
-            move || read(&pool, &object, 1)
+            move || {
+                read(&pool, &object, 1);
+                object
+            }
         });
         let second = grower.join().unwrap();
-        reader.join().unwrap();
+        let object = reader.join().unwrap();
         read(&pool, &second, 2);
+        finish(&pool, [object, second]);
     });
 }
 
@@ -52,8 +56,7 @@ fn stale_id_against_new_segment() {
         mover.join().unwrap();
         let object = owner.join().unwrap();
         read(&pool, &object, 8);
-        pool.free_many(full.into_iter().chain(third).chain([object]));
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, full.into_iter().chain(third).chain([object]));
     });
 }
 
@@ -89,9 +92,7 @@ fn stale_id_against_new_zspage() {
         mover.join().unwrap();
         let object = owner.join().unwrap();
         read(&pool, &object, 4);
-        pool.free_many(full);
-        pool.free(object);
-        assert_eq!(pool.resident_pages(), 0, "pages are lost");
+        finish(&pool, full.into_iter().chain([object]));
     });
     STALE.assert_all();
 }
