@@ -187,9 +187,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         report: &mut EvacuateReport,
         refused: &mut HashMap<ZspageId, StayReason>,
     ) {
-        let mut destinations = zspages
-            .first()
-            .map(|zspage| self.room_outside(zspage.class));
+        let mut destinations = self.room_outside(zspages);
         for &&Located { id, .. } in zspages {
             if let Some(room) = &mut destinations {
                 match self.empty_zspage(id, room, usize::MAX, &HoldTimes::default()) {
