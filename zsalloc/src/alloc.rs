@@ -68,7 +68,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// See [`AllocError`]; the pool is unchanged.
     #[track_caller]
     pub fn insert(&self, bytes: &[u8]) -> Result<Handle, AllocError> {
-        let reserved = self.reserve(bytes.len())?;
+        // Finding a zspage and letting it go both pin; the second time within this pin, which costs no
+        // barrier. A copy is short.
+        let pin = reclaim::pin();
+        let reserved = self.reserve(bytes.len(), &pin)?;
         // SAFETY: the slot is at least `bytes.len()` long and belongs to this object alone, whose
         // handle nobody else has; the hold keeps it there. `bytes` cannot overlap it: a `&[u8]` into
         // the pool borrows another object.
@@ -86,7 +89,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// See [`AllocError`]; the pool is unchanged.
     #[track_caller]
     pub fn alloc(&self, len: usize) -> Result<Handle, AllocError> {
-        let reserved = self.reserve(len)?;
+        let pin = reclaim::pin();
+        let reserved = self.reserve(len, &pin)?;
         // The slot may hold bytes of an earlier object.
         // SAFETY: as in `insert`.
         Ok(reserved.fill(len, |slot| unsafe { slot.write_bytes(0, len) }))
@@ -103,15 +107,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 
     /// Finds a place for an object of `len` bytes, in a zspage that has room or in a new one.
-    fn reserve(&self, len: usize) -> Result<Reserved<L>, AllocError> {
+    fn reserve(&self, len: usize, pin: &Pin) -> Result<Reserved<L>, AllocError> {
         let class = self.class_of(len)?;
-        let pin = reclaim::pin();
         let mut locked = self.lock_class(class);
         if let Some(hold) = hold_any(&locked) {
-            let index = self.take_handle(&mut locked, &pin)?;
-            return Ok(self.publish(&mut locked, hold, index, len, &pin));
+            let index = self.take_handle(&mut locked, pin)?;
+            return Ok(self.publish(&mut locked, hold, index, len, pin));
         }
-        let index = self.take_handle(&mut locked, &pin)?;
+        let index = self.take_handle(&mut locked, pin)?;
         let objects = locked.objects();
         // Pages come from the system without the class lock.
         drop(locked);
@@ -120,16 +123,16 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             class,
             index,
         };
-        let grown = self.grow(class, objects, &pin);
+        let grown = self.grow(class, objects, pin);
         let (header, slots) =
-            grown.or_else(|error| self.grow_at_limit(error, class, objects, &pin))?;
+            grown.or_else(|error| self.grow_at_limit(error, class, objects, pin))?;
         // Nobody knows the zspage yet, so this does not wait, and it is outside the class lock.
         // SAFETY: the object that is published below keeps the header alive.
         let hold = unsafe { ReadHold::lock(header) };
         let mut locked = self.lock_class(class);
         // SAFETY: a new header of this class; it is removed before it is retired.
         unsafe { locked.add(header, slots, false) };
-        Ok(self.publish(&mut locked, hold, spare.used(), len, &pin))
+        Ok(self.publish(&mut locked, hold, spare.used(), len, pin))
     }
 
     /// A free handle's index, from the class's spare ones or the table.

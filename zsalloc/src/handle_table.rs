@@ -15,19 +15,23 @@ pub(crate) struct Entry(u64);
 
 impl Entry {
     /// `slot` is below 65536, `len` in 1..=65536.
+    #[inline]
     pub(crate) fn new(zspage: u32, slot: usize, len: usize) -> Self {
         debug_assert!(slot <= 0xffff && (1..=0x1_0000).contains(&len));
         Self(u64::from(zspage) << 32 | (slot as u64) << 16 | (len as u64 - 1))
     }
 
+    #[inline]
     pub(crate) fn zspage(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
+    #[inline]
     pub(crate) fn slot(self) -> usize {
         (self.0 >> 16) as usize & 0xffff
     }
 
+    #[inline]
     pub(crate) fn len(self) -> usize {
         (self.0 as usize & 0xffff) + 1
     }
@@ -50,6 +54,7 @@ impl fmt::Display for Entry {
 pub(crate) struct EntryCell(AtomicU64);
 
 impl EntryCell {
+    #[inline]
     pub(crate) fn load(&self) -> Entry {
         // Acquire: pairs with the Release in `publish`. A reader that sees the new place of a moved
         // object also sees the bytes copied there and the header they are reached through.
@@ -59,6 +64,7 @@ impl EntryCell {
     }
 
     /// Call with the locks that the invariant asks for.
+    #[inline]
     pub(crate) fn publish(&self, entry: Entry) {
         // Release: pairs with the Acquire in `load`; comes after the copy of the object's bytes.
         self.0.store(entry.0, ordering(order::ENTRY_PUBLISH));

@@ -10,9 +10,10 @@ use crate::backend::PageSource;
 use crate::borrows::Borrows;
 use crate::error::HandleError;
 use crate::handle::Handle;
+use crate::handle_table::EntryCell;
 use crate::pool::Pool;
 use crate::primitive::{self, is_broken, shadow};
-use crate::reclaim;
+use crate::reclaim::{self, Pin};
 use crate::zspage::ReadHold;
 
 /// Read access to an object: dereferences to its bytes.
@@ -147,6 +148,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// If the handle is of another pool, or `target` is shorter than the object.
     #[track_caller]
     pub fn copy_to(&self, handle: &Handle, target: &mut [u8]) -> usize {
+        // Finding and letting go both pin. Within this pin that costs no barrier, and a copy is short.
+        let _pin = reclaim::pin();
         let object = self.read(handle);
         let len = object.len();
         assert!(
@@ -180,33 +183,61 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // Keeps the header alive between finding it and holding it.
         let pin = reclaim::pin();
         let cell = self.handles.cell(index, &pin);
-        loop {
-            let entry = cell.load();
-            let Some(zspage) = self.header(entry.zspage(), &pin) else {
-                // Retired since the entry was loaded: the object is elsewhere, and the entry says so.
-                primitive::spin_loop();
-                continue;
-            };
-            if zspage.lock.is_locked_exclusive() {
-                self.counters.map_waited();
-            }
-            // SAFETY: alive while pinned; if the entry is unchanged below, the object keeps it alive
-            // afterwards: a zspage with an object is not retired, and the object can neither move
-            // (we hold the zspage) nor be freed (the handle is borrowed).
-            let hold = unsafe { ReadHold::lock(zspage.into()) };
-            // The entry may have changed before we got the lock. From now on it cannot: that takes
-            // the exclusive lock of the zspage it names. An entry that changed and changed back is
-            // fine too, as the index of a zspage is not reused while we are pinned.
-            if cell.load() == entry || is_broken("re-check omitted") {
-                return Mapped {
-                    bytes: zspage.slot(entry.slot()),
-                    len: entry.len(),
-                    hold,
-                    pool: self,
-                    _borrows: Borrows::new(),
-                };
-            }
+        // SAFETY: the caller's promise is the same.
+        match unsafe { self.map_as_it_is(cell, &pin) } {
+            Some(map) => map,
+            // SAFETY: as above.
+            None => unsafe { self.map_moving(cell, &pin) },
         }
+    }
+
+    /// `map` of an object that moves just now. Apart, so that the usual path stays short.
+    ///
+    /// # Safety
+    ///
+    /// As for `map`.
+    #[track_caller]
+    #[cold]
+    unsafe fn map_moving<'a>(&'a self, cell: &EntryCell, pin: &Pin) -> Mapped<'a, L, S> {
+        loop {
+            // SAFETY: the caller's promise is the same.
+            if let Some(map) = unsafe { self.map_as_it_is(cell, pin) } {
+                return map;
+            }
+            primitive::spin_loop();
+        }
+    }
+
+    /// Maps the object behind `cell`, unless it moves between the look at its entry and the hold of
+    /// its zspage.
+    ///
+    /// # Safety
+    ///
+    /// As for `map`; `cell` is that of the index.
+    #[track_caller]
+    #[inline]
+    unsafe fn map_as_it_is<'a>(&'a self, cell: &EntryCell, pin: &Pin) -> Option<Mapped<'a, L, S>> {
+        let entry = cell.load();
+        // None: retired since the entry was loaded. The object is elsewhere, and the entry says so.
+        let zspage = self.header(entry.zspage(), pin)?;
+        if zspage.lock.is_locked_exclusive() {
+            self.counters.map_waited();
+        }
+        // SAFETY: alive while pinned; if the entry is unchanged below, the object keeps it alive
+        // afterwards: a zspage with an object is not retired, and the object can neither move
+        // (we hold the zspage) nor be freed (the handle is borrowed).
+        let hold = unsafe { ReadHold::lock(zspage.into()) };
+        // The entry may have changed before we got the lock. From now on it cannot: that takes
+        // the exclusive lock of the zspage it names. An entry that changed and changed back is
+        // fine too, as the index of a zspage is not reused while we are pinned.
+        let unchanged = cell.load() == entry || is_broken("re-check omitted");
+        unchanged.then(|| Mapped {
+            bytes: zspage.slot(entry.slot()),
+            len: entry.len(),
+            hold,
+            pool: self,
+            _borrows: Borrows::new(),
+        })
     }
 }
 

@@ -62,6 +62,14 @@ pub trait Store {
     /// keeps them, so copying is up to `read`.
     fn get<R>(&self, key: &Self::Key, read: impl FnOnce(&[u8]) -> R) -> R;
 
+    /// Copies a blob into the beginning of `target`, which is long enough, and returns its length.
+    fn copy(&self, key: &Self::Key, target: &mut [u8]) -> usize {
+        self.get(key, |bytes| {
+            target[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        })
+    }
+
     /// Frees a blob.
     fn del(&self, key: Self::Key);
 
@@ -100,6 +108,11 @@ impl<L: RawRwLock, S: PageSource> Store for Pool<L, S> {
     #[inline]
     fn get<R>(&self, key: &Handle, read: impl FnOnce(&[u8]) -> R) -> R {
         read(&self.read(key))
+    }
+
+    #[inline]
+    fn copy(&self, key: &Handle, target: &mut [u8]) -> usize {
+        self.copy_to(key, target)
     }
 
     #[inline]
@@ -241,8 +254,10 @@ fn check<S: Store>(
     (key, len, first): &(S::Key, usize, u8),
     operation: usize,
 ) -> Result<(), Fault> {
+    let mut copy = [0; 4096];
+    let copied = store.copy(key, &mut copy);
     let same = store.get(key, |bytes| {
-        bytes.iter().copied().eq(contents(*len, *first))
+        bytes == &copy[..copied] && bytes.iter().copied().eq(contents(*len, *first))
     });
     let len = *len;
     same.then_some(()).ok_or(Fault::Changed { operation, len })

@@ -101,8 +101,7 @@ impl<S: Store> Filled<S> {
         for &number in &self.order[drawn.clone()] {
             let key = self.keys[number as usize].0.as_ref();
             let key = key.expect("the store is full");
-            self.store
-                .get(key, |bytes| buffer[..bytes.len()].copy_from_slice(bytes));
+            self.store.copy(key, &mut buffer);
             black_box(&mut buffer);
         }
         Pass {
