@@ -178,7 +178,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// `index` is of a live handle of this pool that stays borrowed as long as the hold lives.
     #[track_caller]
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn map<'a>(&'a self, index: u32) -> Mapped<'a, L, S> {
         // Keeps the header alive between finding it and holding it.
         let pin = reclaim::pin();
@@ -215,7 +215,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// As for `map`; `cell` is that of the index.
     #[track_caller]
-    #[inline]
+    #[inline(always)]
     unsafe fn map_as_it_is<'a>(&'a self, cell: &EntryCell, pin: &Pin) -> Option<Mapped<'a, L, S>> {
         let entry = cell.load();
         // None: retired since the entry was loaded. The object is elsewhere, and the entry says so.
