@@ -6,7 +6,8 @@ use zsalloc::lock_api::RawRwLock;
 use zsalloc::testbed::Boxes;
 use zsalloc::{ClassPolicy, Mmap, Pool, PoolBuilder};
 
-use super::subject::{Floor, Of, Subject};
+use super::floor::{Floor, LockedBoxes};
+use super::subject::{Of, Subject};
 
 /// The pages that [`Contender::Retaining`] keeps: 32 MiB.
 pub const RETAINED: usize = 8192;
@@ -28,13 +29,15 @@ pub enum Contender {
     Retaining,
     /// The default pool, with all free pages kept: what moving alone costs.
     Keeping,
+    /// Malloc with a `fetch_add` and a `fetch_sub` around each read, the least that a pool with a counting lock can do.
+    Locked,
     /// No allocator: a `fetch_add` and a `fetch_sub` on one word, the least that a counting lock can do.
     Pair,
 }
 
 impl Contender {
     /// All, in the order of the report.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Glibc,
         Self::Zslock,
         Self::Gated,
@@ -42,6 +45,7 @@ impl Contender {
         Self::Zsmalloc,
         Self::Retaining,
         Self::Keeping,
+        Self::Locked,
         Self::Pair,
     ];
 
@@ -56,6 +60,7 @@ impl Contender {
             Self::Zsmalloc => "zsmalloc's classes",
             Self::Retaining => "retaining 32 MiB",
             Self::Keeping => "keeping pages",
+            Self::Locked => "glibc + pair",
             Self::Pair => "atomic pair",
         }
     }
@@ -66,10 +71,10 @@ impl Contender {
         matches!(self, Self::Retaining | Self::Keeping)
     }
 
-    /// Whether it stores nothing.
+    /// Whether it only bounds the pools from below.
     #[must_use]
     pub const fn is_floor(self) -> bool {
-        matches!(self, Self::Pair)
+        matches!(self, Self::Locked | Self::Pair)
     }
 
     /// Ready to be measured.
@@ -88,6 +93,7 @@ impl Contender {
             }
             Self::Retaining => pool(|| Pool::builder().retain_pages(RETAINED)),
             Self::Keeping => pool(|| Pool::builder().retain_pages(usize::MAX)),
+            Self::Locked => Box::new(Of::new(LockedBoxes::new)),
             Self::Pair => Box::new(Floor::default()),
         }
     }

@@ -113,11 +113,16 @@ impl Row {
     #[must_use]
     pub const fn is_for(self, contender: Contender) -> bool {
         match self {
-            Self::Hot => !contender.differs_in_pages_only(),
+            Self::Hot => {
+                !contender.differs_in_pages_only() && !matches!(contender, Contender::Locked)
+            }
+            Self::Copy => {
+                !contender.differs_in_pages_only() && !matches!(contender, Contender::Pair)
+            }
             _ if contender.is_floor() => false,
             Self::Grow | Self::Refill | Self::Free | Self::FreeAll => true,
             Self::Compact => !matches!(contender, Contender::Glibc),
-            Self::Copy | Self::Two(..) => !contender.differs_in_pages_only(),
+            Self::Two(..) => !contender.differs_in_pages_only(),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::hint::black_box;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use zsalloc::testbed::Store;
@@ -17,7 +15,7 @@ use crate::window::TOLERATED_LOAD;
 use crate::work::Dice;
 
 /// Objects that a pass of the loops reads, frees or stores.
-const PASS: usize = 256;
+pub(super) const PASS: usize = 256;
 
 /// A contender without its type, with a store that stays filled from window to window.
 pub trait Subject {
@@ -36,9 +34,9 @@ pub trait Subject {
 }
 
 /// Some operations and the time they took, without what was done around them.
-struct Pass {
-    operations: usize,
-    timed: Duration,
+pub(super) struct Pass {
+    pub(super) operations: usize,
+    pub(super) timed: Duration,
 }
 
 /// A store with objects of the corpus.
@@ -290,42 +288,8 @@ impl<S: Store, F> fmt::Debug for Of<S, F> {
     }
 }
 
-/// The least that a counting lock can do, on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct Floor(AtomicU32);
-
-impl Floor {
-    fn pass(&self) -> Pass {
-        const TIMES: usize = 16 * PASS;
-        let start = Instant::now();
-        for _ in 0..TIMES {
-            let word = black_box(&self.0);
-            word.fetch_add(1, Acquire);
-            black_box(word);
-            word.fetch_sub(1, Release);
-        }
-        Pass {
-            operations: TIMES,
-            timed: start.elapsed(),
-        }
-    }
-}
-
-impl Subject for Floor {
-    fn measure(&mut self, _: Row, _: &Corpus, length: Duration) -> Window {
-        slices(length, || self.pass())
-    }
-
-    fn run(&mut self, _: Row, _: &Corpus, passes: usize) -> u64 {
-        (0..passes).map(|_| self.pass().operations as u64).sum()
-    }
-
-    fn verify(&self, _: &Corpus) {}
-}
-
 /// Passes until those that nobody disturbed sum up to `length`; after some time whatever there is.
-fn slices(length: Duration, mut pass: impl FnMut() -> Pass) -> Window {
+pub(super) fn slices(length: Duration, mut pass: impl FnMut() -> Pass) -> Window {
     const SLICE: Duration = Duration::from_millis(1);
     const PATIENCE: u32 = 6;
     let started = Instant::now();

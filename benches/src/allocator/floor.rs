@@ -1,0 +1,89 @@
+//! Below the pools: a lock's two atomic operations, alone and around each read of malloc's boxes.
+
+use std::hint::black_box;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use zsalloc::AllocError;
+use zsalloc::testbed::Store;
+
+use super::corpus::Corpus;
+use super::row::Row;
+use super::subject::{PASS, Pass, Subject, slices};
+use crate::validator::launch::Window;
+
+/// The least that a counting lock can do, on a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Floor(AtomicU32);
+
+impl Floor {
+    fn pass(&self) -> Pass {
+        const TIMES: usize = 16 * PASS;
+        let start = Instant::now();
+        for _ in 0..TIMES {
+            let word = black_box(&self.0);
+            word.fetch_add(1, Acquire);
+            black_box(word);
+            word.fetch_sub(1, Release);
+        }
+        Pass {
+            operations: TIMES,
+            timed: start.elapsed(),
+        }
+    }
+}
+
+impl Subject for Floor {
+    fn measure(&mut self, _: Row, _: &Corpus, length: Duration) -> Window {
+        slices(length, || self.pass())
+    }
+
+    fn run(&mut self, _: Row, _: &Corpus, passes: usize) -> u64 {
+        (0..passes).map(|_| self.pass().operations as u64).sum()
+    }
+
+    fn verify(&self, _: &Corpus) {}
+}
+
+/// Boxes whose readers count themselves in and out, in the word of the 64 KiB that a box begins in: as if boxes had the
+/// locks of a pool's zspages, found without a look-up. It excludes nobody; it shows what atomic operations do to a
+/// processor that would otherwise begin with the next object while the last one is still on its way.
+#[derive(Debug)]
+pub struct LockedBoxes([AtomicU32; 1024]);
+
+impl LockedBoxes {
+    /// Without readers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self([const { AtomicU32::new(0) }; 1024])
+    }
+}
+
+impl Default for LockedBoxes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store for LockedBoxes {
+    type Key = Box<[u8]>;
+
+    fn put(&self, bytes: &[u8]) -> Result<Box<[u8]>, AllocError> {
+        Ok(bytes.into())
+    }
+
+    #[inline]
+    fn get<R>(&self, key: &Box<[u8]>, read: impl FnOnce(&[u8]) -> R) -> R {
+        let word = &self.0[(key.as_ptr().addr() >> 16) % 1024];
+        word.fetch_add(1, Acquire);
+        let result = read(key);
+        word.fetch_sub(1, Release);
+        result
+    }
+
+    fn del(&self, key: Box<[u8]>) {
+        drop(key);
+    }
+}
