@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use zsalloc::testbed::Store;
@@ -53,7 +54,7 @@ pub(super) struct Filled<S: Store> {
 impl<S: Store> Filled<S> {
     fn new(store: S, corpus: &Corpus) -> Self {
         let mut filled = Self::empty(store, corpus);
-        filled.grow(corpus);
+        filled.grow(corpus, 0..corpus.len());
         filled
     }
 
@@ -71,19 +72,21 @@ impl<S: Store> Filled<S> {
         }
     }
 
-    fn grow(&mut self, corpus: &Corpus) -> Pass {
+    /// Stores the objects of these numbers.
+    fn grow(&mut self, corpus: &Corpus, numbers: Range<usize>) -> Pass {
+        let operations = numbers.len();
         let start = Instant::now();
-        for (number, key) in self.keys.iter_mut().enumerate() {
-            *key = (put(&self.store, corpus.blob(number)), number as u32);
+        for number in numbers {
+            self.keys[number] = (put(&self.store, corpus.blob(number)), number as u32);
         }
         Pass {
-            operations: self.keys.len(),
+            operations,
             timed: start.elapsed(),
         }
     }
 
     /// The next numbers in the random order, again from the start after the last.
-    fn draw(&mut self) -> std::ops::Range<usize> {
+    fn draw(&mut self) -> Range<usize> {
         if self.next + PASS > self.order.len() {
             self.next = 0;
         }
@@ -157,16 +160,17 @@ impl<S: Store> Filled<S> {
         }
     }
 
-    /// Frees the first part of the random order.
-    fn free(&mut self, objects: usize) -> Pass {
+    /// Frees a part of the random order.
+    fn free(&mut self, part: Range<usize>) -> Pass {
+        let operations = part.len();
         let start = Instant::now();
-        for &number in &self.order[..objects] {
+        for &number in &self.order[part] {
             if let Some(key) = self.keys[number as usize].0.take() {
                 self.store.del(key);
             }
         }
         Pass {
-            operations: objects,
+            operations,
             timed: start.elapsed(),
         }
     }
@@ -222,23 +226,23 @@ impl<S: Store, F: Fn() -> S> Of<S, F> {
         // SAFETY: it touches only free memory of malloc.
         unsafe { libc::malloc_trim(0) };
         let mut filled = Filled::empty((self.new)(), corpus);
+        let all = corpus.len();
         let window = if row == Row::Grow {
-            let window = whole(|| filled.grow(corpus));
+            let window = parts(all, |part| filled.grow(corpus, part));
             filled.verify(corpus);
             window
         } else {
-            filled.grow(corpus);
-            let all = corpus.len();
+            filled.grow(corpus, 0..all);
             if row == Row::FreeAll {
-                whole(|| filled.free(all))
+                parts(all, |part| filled.free(part))
             } else {
-                filled.free(all / 2);
+                filled.free(0..all / 2);
                 let window = whole(|| filled.compact());
                 filled.verify(corpus);
                 window
             }
         };
-        filled.free(corpus.len());
+        filled.free(0..all);
         window
     }
 }
@@ -312,6 +316,26 @@ pub(super) fn slices(length: Duration, mut pass: impl FnMut() -> Pass) -> Window
                 &mut counted
             },
             slice,
+        );
+    }
+    if counted.operations == 0 {
+        return disturbed;
+    }
+    counted
+}
+
+/// A window of passes that together go once through `0..all`. Those that nobody disturbed count, if there are any.
+fn parts(all: usize, mut pass: impl FnMut(Range<usize>) -> Pass) -> Window {
+    let (mut counted, mut disturbed) = (nothing(), nothing());
+    for start in (0..all).step_by(PASS) {
+        let part = whole(|| pass(start..(start + PASS).min(all)));
+        add(
+            if part.is_disturbed() {
+                &mut disturbed
+            } else {
+                &mut counted
+            },
+            part,
         );
     }
     if counted.operations == 0 {
