@@ -19,7 +19,7 @@
 //! | compact | move objects out of sparse zspages, so that whole zspages can be freed: [`Pool::compact`] |
 //! | budget | how much one compaction may do: [`Budget`] |
 //! | region | 4 MiB of addresses, in which the pages of many zspages lie: [`Pool::regions`] |
-//! | evacuate | migrate everything out of a region, so that it can be given back as a whole: [`Pool::evacuate`] |
+//! | evacuate | move everything out of a region, so that it can be given back as a whole: [`Pool::evacuate`] |
 //! | discard | give the memory of pages back and keep their addresses: [`PageSource::discard`] |
 //! | isolated | being filled by a compaction, or its idle pages discarded; whoever does that retires the zspage |
 //! | retire | free later, when no thread can be looking any more |
