@@ -10,6 +10,8 @@ use examples::corpus::CorpusError;
 #[derive(Debug)]
 pub(crate) enum Error {
     Input(CorpusError),
+    /// All pages are same-filled.
+    NothingStored,
     /// `--svg` or `--csv`.
     File(PathBuf, io::Error),
     Pool(zsalloc::AllocError),
@@ -24,7 +26,7 @@ impl Error {
             eprintln!("error: {self}");
         }
         match self {
-            Error::Input(_) | Error::File(..) => ExitCode::from(2),
+            Error::Input(_) | Error::NothingStored | Error::File(..) => ExitCode::from(2),
             Error::Pool(_) | Error::Output(_) => ExitCode::FAILURE,
         }
     }
@@ -34,6 +36,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Input(cause) => cause.fmt(f),
+            Error::NothingStored => f.write_str(
+                "every page of the input repeats one word, so no object would be stored: name other files",
+            ),
             Error::File(path, cause) => write!(
                 f,
                 "cannot write {}: {cause}; name a file in a folder that exists and is writable",

@@ -50,6 +50,9 @@ fn run(options: &Options, out: &mut impl Write) -> Result<bool, Error> {
     let svg = reserve(&options.svg)?;
     let table_file = reserve(&options.csv)?;
     let corpus = Corpus::read(options).map_err(Error::Input)?;
+    if corpus.pages.iter().any(|pages| pages.lengths[0].is_empty()) {
+        return Err(Error::NothingStored);
+    }
     let locks = locks::candidates();
 
     writeln!(out, "{}", locks::listed(&locks))?;

@@ -133,16 +133,15 @@ pub(crate) fn line(locks: &[Lock], corpus: &Corpus, checks: &[Check]) -> String 
             .filter(|lock| (judged(corpus, lock) == (true, true)) == wanted);
         let mut sizes: Vec<String> = chosen.map(|lock| lock.bytes.to_string()).collect();
         sizes.dedup();
-        if sizes.is_empty() {
-            "none".to_owned()
-        } else {
-            sizes.join(", ")
-        }
+        sizes.join(", ")
+    };
+    let judgement = match (sizes(true), sizes(false)) {
+        (yes, no) if no.is_empty() => format!("locks of {yes} bytes are all insignificant"),
+        (yes, no) if yes.is_empty() => format!("no lock of {no} bytes is insignificant"),
+        (yes, no) => format!("locks of {yes} bytes are insignificant, of {no} not"),
     };
     format!(
-        "verdict: locks of {} bytes are insignificant, of {} not; zslock: {:.3} % of the bytes",
-        sizes(true),
-        sizes(false),
+        "verdict: {judgement}; zslock: {:.3} % of the bytes",
         share(corpus, size_of::<zslock::RawZsLock>()),
     )
 }

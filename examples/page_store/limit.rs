@@ -38,8 +38,9 @@ pub(crate) fn shown(options: &Options) -> Result<Shown, Error> {
     let Some(error @ StoreError::Full { .. }) = refusal else {
         // Few pages, or all of them same-filled.
         let text = format!(
-            "limit       {} did not fill {max_pages} pages",
-            units::counted(taken as u64, "page")
+            "limit       {} did not fill {}",
+            units::counted(taken as u64, "page"),
+            units::counted(max_pages as u64, "page")
         );
         return Ok(Shown {
             text,

@@ -78,7 +78,11 @@ pub(crate) fn input(options: &Options, runs: &[Run]) -> String {
 
 /// Resident sizes.
 pub(crate) fn sizes(runs: &[Run]) -> String {
-    let ratio = |size: u64, bytes: u64| format!("{:.2}", size as f64 / bytes.max(1) as f64);
+    // Of a few pages the fixed costs of a store are many times the size, which says nothing.
+    let ratio = |size: u64, bytes: u64| match bytes {
+        0..0x1_0000 => "-".to_owned(),
+        _ => format!("{:.2}", size as f64 / bytes as f64),
+    };
     let rows = runs.iter().map(|run| {
         let Measured {
             loaded,
