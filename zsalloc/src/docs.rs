@@ -25,6 +25,9 @@ pub mod comparison {}
 #[doc = include_str!("docs/overhead.md")]
 pub mod overhead {}
 
+#[doc = include_str!("docs/proofs.md")]
+pub mod proofs {}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
