@@ -1,5 +1,6 @@
 //! Storing an object.
 
+use std::mem;
 use std::ptr::NonNull;
 
 use lock_api::RawRwLock;
@@ -46,7 +47,7 @@ struct SpareHandle<'p, L: RawRwLock, S: PageSource> {
 impl<L: RawRwLock, S: PageSource> SpareHandle<'_, L, S> {
     /// The handle gets its object.
     fn used(self) -> u32 {
-        std::mem::ManuallyDrop::new(self).index
+        mem::ManuallyDrop::new(self).index
     }
 }
 
@@ -54,6 +55,21 @@ impl<L: RawRwLock, S: PageSource> Drop for SpareHandle<'_, L, S> {
     fn drop(&mut self) {
         let mut class = self.pool.lock_class(self.class);
         class.spare_handles.push(self.index);
+    }
+}
+
+/// A new zspage that is in no class yet. Retired when the storing ends early, by a panic in the code of
+/// its lock.
+struct Unlisted<'p, L: RawRwLock, S: PageSource> {
+    pool: &'p Pool<L, S>,
+    header: NonNull<Zspage<L>>,
+    pin: &'p Pin,
+}
+
+impl<L: RawRwLock, S: PageSource> Drop for Unlisted<'_, L, S> {
+    fn drop(&mut self) {
+        // SAFETY: never added to its class, empty, and nobody else knows it.
+        unsafe { self.pool.retire_zspage(self.header, self.pin) };
     }
 }
 
@@ -126,10 +142,16 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let grown = self.grow(class, objects, pin);
         let (header, slots) =
             grown.or_else(|error| self.grow_at_limit(error, class, objects, pin))?;
+        let unlisted = Unlisted {
+            pool: self,
+            header,
+            pin,
+        };
         // Nobody knows the zspage yet, so this does not wait, and it is outside the class lock.
         // SAFETY: the object that is published below keeps the header alive.
         let hold = unsafe { ReadHold::lock(header) };
         let mut locked = self.lock_class(class);
+        mem::forget(unlisted);
         // SAFETY: a new header of this class; it is removed before it is retired.
         unsafe { locked.add(header, slots, false) };
         Ok(self.publish(&mut locked, hold, spare.used(), len, pin))
