@@ -123,11 +123,36 @@ impl fmt::Display for ClassStats {
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// The pages that the pool holds at this moment: those of zspages and of migrations in
     /// progress, and retained free ones. In units of the pool's page size. Never waits.
+    ///
+    /// ```
+    /// let pool = zsalloc::Pool::new();
+    /// let page = pool.alloc(4096)?;
+    /// assert_eq!(pool.resident_pages(), 1);
+    /// pool.free(page);
+    /// assert_eq!(pool.resident_pages(), 0);
+    /// # Ok::<(), zsalloc::AllocError>(())
+    /// ```
     pub fn resident_pages(&self) -> usize {
         self.pages.resident()
     }
 
     /// Counts what the pool holds and has done. Waits for each class's mutex in turn.
+    ///
+    /// ```
+    /// let pool = zsalloc::Pool::new();
+    /// let handle = pool.insert(b"abc")?;
+    /// let map = pool.read(&handle);
+    /// let id = pool.zspages().next().unwrap().id;
+    /// assert!(pool.migrate(id).is_err());
+    /// drop(map);
+    /// assert!(pool.migrate(id).is_ok());
+    ///
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.objects, stats.zspages, stats.resident_pages), (1, 1, 1));
+    /// assert_eq!((stats.migrations_refused, stats.migrations, stats.objects_moved), (1, 1, 1));
+    /// # pool.free(handle);
+    /// # Ok::<(), zsalloc::AllocError>(())
+    /// ```
     pub fn stats(&self) -> PoolStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut stats = PoolStats {
@@ -151,6 +176,24 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 
     /// One row per size class, by size. Waits for each class's mutex in turn.
+    ///
+    /// ```
+    /// use zsalloc::{ClassPolicy, ClassStats, Pool};
+    ///
+    /// let policy = ClassPolicy::Zsmalloc { chain_size: 8 };
+    /// let pool = Pool::builder().classes(policy).build()?;
+    /// let handle = pool.alloc(2100).unwrap();
+    /// let rows = pool.class_stats();
+    /// assert_eq!(rows.len(), 119);
+    ///
+    /// // As in the kernel's debugfs: the class of 2176 bytes has 15 slots in 8 pages.
+    /// let row = rows.into_iter().find(|row| row.obj_used == 1).unwrap();
+    /// assert_eq!((row.size, row.obj_allocated, row.pages_used), (2176, 15, 8));
+    /// let table = format!("{}\n{row}", ClassStats::HEADER);
+    /// assert!(table.starts_with(" class  size "));
+    /// # pool.free(handle);
+    /// # Ok::<(), zsalloc::BuildError>(())
+    /// ```
     pub fn class_stats(&self) -> Vec<ClassStats> {
         let chains = self.table.chains().iter().enumerate();
         let row = |(index, chain): (usize, &crate::chain::Chain)| {
@@ -171,6 +214,18 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 
     /// The zspages of the pool, class by class. The list is made at the call, waiting for each
     /// class's mutex in turn; a zspage may be gone when it is used.
+    ///
+    /// ```
+    /// let pool = zsalloc::Pool::new();
+    /// let handle = pool.alloc(1000)?;
+    /// let map = pool.read(&handle);
+    /// let zspage = pool.zspages().next().unwrap();
+    /// assert_eq!((zspage.size, zspage.pages, zspage.slots, zspage.used), (1024, 1, 4, 1));
+    /// assert!(zspage.mapped);
+    /// # drop(map);
+    /// # pool.free(handle);
+    /// # Ok::<(), zsalloc::AllocError>(())
+    /// ```
     pub fn zspages(&self) -> impl Iterator<Item = ZspageInfo> + use<L, S> {
         let mut list = Vec::new();
         for (index, chain) in self.table.chains().iter().enumerate() {
