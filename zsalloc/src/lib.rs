@@ -28,8 +28,9 @@
 //!
 //! [Choosing](docs::choosing) a configuration, and when not to use a pool; [ownership](docs::ownership);
 //! the [life of an object](docs::life) in memory; [complexity](docs::complexity); [limits](docs::limits);
-//! [plugging in](docs::plugging_in) locks and page sources; [what a lock costs](docs::overhead); and a
-//! [comparison](docs::comparison) with the kernel's zsmalloc, malloc, Mesh and Alaska.
+//! [plugging in](docs::plugging_in) locks and page sources; [what is proved](docs::proofs) by model
+//! checkers; [what a lock costs](docs::overhead); and a [comparison](docs::comparison) with the kernel's
+//! zsmalloc, malloc, Mesh and Alaska.
 //!
 //! # The life of an object
 //!
