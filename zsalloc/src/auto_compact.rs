@@ -12,6 +12,7 @@
 //! on a serial computer", 1978: work in proportion to allocation), with frees in the place of
 //! allocations, as they are what makes memory sparse.
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,7 +139,8 @@ pub(crate) struct Account {
 /// What a step may do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grant {
-    moves: u32,
+    // Not zero, so that "no grant" is one register and costs a free without one nothing.
+    moves: NonZeroU32,
     /// At how many zspages it may look.
     looks: u32,
 }
@@ -156,12 +158,12 @@ impl Account {
         let moves = (self.frees / FREES_PER_MOVE).min(max);
         self.frees -= moves * FREES_PER_MOVE;
         let looks = self.patience.max(MIN_PATIENCE);
-        (moves > 0).then_some(Grant { moves, looks })
+        NonZeroU32::new(moves).map(|moves| Grant { moves, looks })
     }
 
     /// Pays back what a step in a class of so many zspages did not use.
     fn settle(&mut self, grant: Grant, moved: u32, zspages: usize) {
-        let unused = grant.moves - moved;
+        let unused = grant.moves.get() - moved;
         self.frees = self.frees.saturating_add(unused * FREES_PER_MOVE);
         if moved > 0 {
             self.patience /= 2;
@@ -211,7 +213,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[cold]
     #[track_caller]
     pub(crate) fn compact_automatically(&self, class: usize, grant: Grant) {
-        let moved = self.compact_step(class, grant.moves as usize, grant.looks as usize);
+        let moved = self.compact_step(class, grant.moves.get() as usize, grant.looks as usize);
         let mut class = self.lock_class(class);
         let zspages = class.zspages().len();
         class.account.settle(grant, moved as u32, zspages);
@@ -267,7 +269,7 @@ mod tests {
             account.earn(frees);
             freed += frees;
             if let Some(grant) = account.withdraw(STEP_MOVES) {
-                let used = used.min(grant.moves);
+                let used = used.min(grant.moves.get());
                 account.settle(grant, used, 100);
                 moved += used;
             }
@@ -275,7 +277,7 @@ mod tests {
         }
         // 513 frees; 1 + 2 + 40 + 64 + 64 + 64 moves.
         assert_eq!((moved, account.frees), (235, 43));
-        assert_eq!(account.withdraw(u32::MAX).unwrap().moves, 21);
+        assert_eq!(account.withdraw(u32::MAX).unwrap().moves.get(), 21);
         assert!(account.withdraw(u32::MAX).is_none());
     }
 
@@ -294,7 +296,10 @@ mod tests {
         // After 2 frees, then 16, 32, .. more; in the end as rarely as there are zspages.
         assert_eq!(looks, [16, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         // Successes end that.
-        let grant = Grant { moves: 1, looks: 1 };
+        let grant = Grant {
+            moves: NonZeroU32::MIN,
+            looks: 1,
+        };
         (0..9).for_each(|_| account.settle(grant, 1, 1000));
         account.settle(grant, 0, 1000);
         assert_eq!(account.wait, 16);
