@@ -81,6 +81,7 @@ fn run<S: Store>(
     bar.finish_and_clear();
     let stats = store.stats();
     (figures.left, figures.left_bytes) = (stats.stored, stats.bytes);
+    (figures.pool_bytes, figures.metadata_bytes) = (stats.pool_bytes, stats.metadata_bytes);
     (figures.compactions, figures.pages_gained) = (stats.compactions, stats.pages_gained);
     Ok(figures)
 }

@@ -56,6 +56,9 @@ figures! {
         /// Pages and bytes of objects left at the end.
         left,
         left_bytes,
+        /// Bytes of the pool's pages at the end, and of its metadata.
+        pool_bytes,
+        metadata_bytes,
         puts,
         gets,
         removes,

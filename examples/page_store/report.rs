@@ -119,10 +119,22 @@ pub(crate) fn sizes(runs: &[Run]) -> String {
         &header,
         rows,
     );
-    format!(
-        "{table}\nAll of it counts, the index of the page numbers too. The pool compacts when that gives back a\n\
-         sixteenth of it; a map of vectors has no such way, as their addresses are known.\n"
-    )
+    let mut text = format!("{table}\n");
+    for run in runs.iter().filter(|run| run.kind == Kind::Pool) {
+        text.push_str(&format!(
+            "At the end the {} pool has {} of pages for {} of objects, and {} of metadata.\n",
+            run.compression_name(),
+            units::bytes(run.figures.pool_bytes),
+            units::bytes(run.figures.left_bytes),
+            units::bytes(run.figures.metadata_bytes),
+        ));
+    }
+    text.push_str(
+        "The rest, and a part of the map's size, is the index of page numbers and what the process needs\n\
+         to run. The pool compacts when that gives back a sixteenth of it; a map of vectors cannot, as\n\
+         their addresses are known.\n",
+    );
+    text
 }
 
 /// Work in a second.

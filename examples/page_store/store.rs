@@ -57,6 +57,9 @@ pub(crate) struct Stats {
     pub(crate) bytes: u64,
     pub(crate) compactions: u64,
     pub(crate) pages_gained: u64,
+    /// Bytes of the pool's pages, and of its metadata.
+    pub(crate) pool_bytes: u64,
+    pub(crate) metadata_bytes: u64,
 }
 
 impl Stats {
@@ -221,10 +224,13 @@ impl Store for PageStore {
     }
 
     fn stats(&self) -> Stats {
+        let pool = self.pool.stats();
         let mut stats = Stats {
             // Relaxed: see `compact`.
             compactions: self.compactions.load(Ordering::Relaxed),
             pages_gained: self.pages_gained.load(Ordering::Relaxed),
+            pool_bytes: (pool.resident_pages * PAGE) as u64,
+            metadata_bytes: pool.metadata_bytes as u64,
             ..Stats::default()
         };
         self.entries.for_each(|entry| match entry {
