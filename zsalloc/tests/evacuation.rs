@@ -219,6 +219,28 @@ fn sparse_zspages_are_emptied_into_free_slots_elsewhere() {
     assert_no_leak(&pool);
 }
 
+/// With as many free slots elsewhere as three objects need, those go whose zspages are the sparsest.
+#[test]
+fn the_sparsest_zspages_are_emptied() {
+    let pool = Pool::new();
+    // Four objects a page: a region full of them, and one page in another.
+    let handles: Vec<_> = (0..4 * 1025)
+        .map(|name| pool.insert(&object(1024, name)).unwrap())
+        .collect();
+    let region = region_of(&pool.read(&handles[0]));
+    let freed = [0, 4, 5, 8, 9, 10, 4096, 4097, 4098];
+    let mut handles: Vec<_> = handles.into_iter().map(Some).collect();
+    for place in freed {
+        pool.free(handles[place].take().unwrap());
+    }
+    let handles: Vec<_> = handles.into_iter().flatten().collect();
+    let report = pool.evacuate(region);
+    assert_eq!((report.zspages_moved, report.zspages_emptied), (1024, 2));
+    assert!(report.given_back);
+    assert_eq!(pool.freeable(), 0);
+    assert!(all_intact(&pool, &handles));
+}
+
 #[test]
 fn retained_runs_leave_the_region_and_none_comes_back() {
     let pool = Pool::builder().retain_pages(3000).build().unwrap();
@@ -475,6 +497,42 @@ fn no_page_comes_from_a_region_that_is_being_evacuated() {
     pool.free_many(handles);
     pool.trim();
     assert_eq!((pool.resident_pages(), source.used()), (0, 0));
+    pool.free(pool.insert(b"first").unwrap());
+    let retained = pool.regions().map(|info| (info.id, info.retained_pages));
+    assert_eq!(retained.collect::<Vec<_>>(), [(region, 1)]);
+}
+
+/// While an evacuation fetches its first run, another region is evacuated. Its sparse zspages are not
+/// emptied into those that are about to leave, too.
+#[test]
+fn nothing_is_emptied_into_a_region_that_is_being_evacuated() {
+    static POOL: OnceLock<WatchedPool> = OnceLock::new();
+    fn evacuate_the_other() {
+        let pool = POOL.get().unwrap();
+        let regions: Vec<_> = pool.regions().collect();
+        let report = pool.evacuate(regions[1].id);
+        assert!(report.is_empty());
+        assert_eq!((report.zspages_moved, report.zspages_emptied), (3, 0));
+        assert_eq!(pool.regions().next(), Some(regions[0]));
+    }
+    let source = Watched::new();
+    let builder = Pool::builder().backend(Arc::clone(&source));
+    let pool = POOL.get_or_init(|| builder.build().unwrap());
+    // A class that is the first and has no room elsewhere, so that a run is fetched for it.
+    let small = pool.insert(&object(8, 0)).unwrap();
+    // Four objects a page: those of the first region and three pages more.
+    let mut handles: Vec<_> = (0..4 * 1026)
+        .map(|name| pool.insert(&object(1024, name)).unwrap())
+        .collect();
+    for place in [4100, 4096, 4092, 8, 4, 0] {
+        pool.free(handles.swap_remove(place));
+    }
+    let first = pool.regions().next().unwrap().id;
+    *source.callback.lock().unwrap() = Some(evacuate_the_other);
+    assert!(pool.evacuate(first).is_empty());
+    assert!(source.callback.lock().unwrap().is_none());
+    assert!(is_intact(&pool.read(&small)) && all_intact(pool, &handles));
+    assert_no_leak(pool);
 }
 
 /// Its pages were taken before the evacuation began, and it is in no list when that looks first.

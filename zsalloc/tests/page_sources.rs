@@ -266,3 +266,25 @@ fn threads_that_grow_a_source_at_once_make_one_region() {
         assert_eq!(counts(&source), (1, 7 * THREADS));
     }
 }
+
+/// The system refuses to take back memory that is locked; it is zeroed all the same.
+#[test]
+fn locked_memory_is_zeroed_when_it_cannot_go_back() {
+    let mut model = Model::new(Mmap::new(), 7);
+    model.alloc(2, &[]);
+    let (&address, &(run, pages, _)) = model.runs.first_key_value().unwrap();
+    let start = run.as_ptr().cast();
+    // SAFETY: the pages are ours.
+    unsafe { rustix::mm::mlock(start, pages * PAGE) }.expect("a process may lock two pages");
+    let advice = rustix::mm::Advice::LinuxDontNeed;
+    // SAFETY: the contents do not matter, and do not go.
+    unsafe { rustix::mm::madvise(start, pages * PAGE, advice) }.unwrap_err();
+    model.check(address);
+    model.discard_any();
+    model.check(address);
+    model.release_any();
+    // The same pages.
+    model.alloc(2, &[]);
+    assert!(model.runs.contains_key(&address));
+    model.release_any();
+}
