@@ -450,7 +450,7 @@ fn no_page_comes_from_a_region_that_is_being_evacuated() {
         };
         let (before, _) = pages_inside();
         // Each a zspage of its own. Freed again, they are not retained inside.
-        let mut handles: Vec<_> = (0..300)
+        let mut handles: Vec<_> = (0..200)
             .map(|name| pool.insert(&object(4096, name)).unwrap())
             .collect();
         assert!(handles.iter().all(outside), "an insertion got pages there");
@@ -474,11 +474,15 @@ fn no_page_comes_from_a_region_that_is_being_evacuated() {
     let source = Watched::new();
     let builder = Pool::builder().backend(Arc::clone(&source));
     let pool = POOL.get_or_init(|| builder.retain_pages(100).build().unwrap());
-    let mut handles = filled(pool, 2000, 9);
-    // Holes in the first region, where the source would take new runs from.
+    // Mostly of a class with long zspages, half of each free. The first region is not full, and new
+    // runs would come from there.
+    let mut handles: Vec<_> = (0..800)
+        .map(|name| pool.insert(&object(3328, name)).unwrap())
+        .collect();
     for name in 0..400 {
         pool.free(handles.remove(name));
     }
+    handles.extend(filled(pool, 300, 9));
     let region = *REGION.get_or_init(|| pool.regions().next().unwrap().id);
     // The runs come from the source.
     pool.trim();
@@ -520,13 +524,20 @@ fn nothing_is_emptied_into_a_region_that_is_being_evacuated() {
     let pool = POOL.get_or_init(|| builder.build().unwrap());
     // A class that is the first and has no room elsewhere, so that a run is fetched for it.
     let small = pool.insert(&object(8, 0)).unwrap();
-    // Four objects a page: those of the first region and three pages more.
-    let mut handles: Vec<_> = (0..4 * 1026)
+    // Most of the first region is of a class with long zspages, which are moved last.
+    let mut handles = Vec::new();
+    while pool.resident_pages() < 1000 {
+        handles.push(pool.insert(&object(3328, 0)).unwrap());
+    }
+    // Four objects a page: the rest of the region, and three pages in the next.
+    let rest = 4 * (1024 - pool.resident_pages() as u64 + 3);
+    let mut sparse: Vec<_> = (0..rest)
         .map(|name| pool.insert(&object(1024, name)).unwrap())
         .collect();
-    for place in [4100, 4096, 4092, 8, 4, 0] {
-        pool.free(handles.swap_remove(place));
+    for place in (0..sparse.len()).rev().step_by(4) {
+        pool.free(sparse.swap_remove(place));
     }
+    handles.extend(sparse);
     let first = pool.regions().next().unwrap().id;
     *source.callback.lock().unwrap() = Some(evacuate_the_other);
     assert!(pool.evacuate(first).is_empty());
