@@ -8,7 +8,9 @@ cargo clippy --workspace --all-targets -- -D warnings
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 cargo clippy -p zslock --all-targets --no-default-features -- -D warnings
 RUSTFLAGS="--cfg zslock_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
-  cargo clippy -p zslock --lib --test loom -- -D warnings
+  cargo clippy -p zslock -p zsalloc --lib --test loom -- -D warnings
+RUSTFLAGS="--cfg zsalloc_shuttle" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle" \
+  cargo clippy -p zsalloc --lib --test shuttle -- -D warnings
 
 export RUSTDOCFLAGS="-D warnings"
 cargo doc --workspace --no-deps

@@ -66,6 +66,10 @@ impl Pin {
     /// `value` can be obtained.
     pub(crate) unsafe fn retire<T>(&self, value: Box<T>) {
         let value = NonNull::from(Box::leak(value));
+        if is_broken("segment freed without waiting") {
+            // SAFETY: the caller's promise.
+            return unsafe { free(value) };
+        }
         // SAFETY: the only capture is `value`, which the caller says is `Send + 'static`, and which
         // nobody else reaches by then.
         unsafe { self.defer(move || free(value)) }

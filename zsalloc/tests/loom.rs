@@ -21,6 +21,8 @@ mod mutants;
 mod compaction;
 #[path = "loom/discard.rs"]
 mod discard;
+#[path = "loom/evacuation.rs"]
+mod evacuation;
 #[path = "loom/migration.rs"]
 mod migration;
 #[path = "loom/tables.rs"]

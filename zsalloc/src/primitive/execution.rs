@@ -35,6 +35,7 @@ const PROTOCOL: &[&str] = &[
     "exclusive hold ends at once",
     "publish before copy",
     "retired without waiting",
+    "segment freed without waiting",
     "header cleared late",
     "index free at once",
     "idle pages not closed",

@@ -120,12 +120,16 @@ pub(crate) fn spawn<T: 'static>(
     })
 }
 
-/// Pages that stay mapped until the pool is dropped, so that even a broken pool touches no freed memory.
+/// Pages that stay mapped until the pool is dropped, so that even a broken pool touches no freed memory. Each run lies in a
+/// region of its own, so that what an evacuation finds does not depend on addresses.
 #[derive(Default)]
 pub(crate) struct Arena(Mutex<Vec<(usize, usize)>>);
 
+/// The size of a region: see `RegionId`.
+const REGION: usize = 4 << 20;
+
 fn layout(pages: usize) -> Layout {
-    Layout::from_size_align(pages * SOURCE_PAGE, SOURCE_PAGE).expect("models are small")
+    Layout::from_size_align(pages * SOURCE_PAGE, REGION).expect("models are small")
 }
 
 // SAFETY: fresh zeroed memory of the global allocator each time, never handed out again.

@@ -60,6 +60,35 @@ fn stale_id_against_new_segment() {
     });
 }
 
+/// Rules out: a lookup that follows a segment that has been freed. The id of a zspage that is gone leads to a segment that is
+/// taken out meanwhile.
+#[test]
+fn stale_id_against_segment_retirement() {
+    check(3, || {
+        let pool = pool::<RawZsLock>();
+        let first = insert(&pool, 1);
+        let second = insert(&pool, 2);
+        let third = insert(&pool, 3);
+        let zspage = pool.zspages().last().unwrap().id;
+        let rest = [insert(&pool, 4), insert(&pool, 5)];
+        // One segment without live indices is kept; this one is it, and the next goes.
+        let [fourth, fifth] = rest;
+        pool.free(fifth);
+        pool.free(fourth);
+        let mover = spawn("mover", {
+            let pool = Arc::clone(&pool);
+            move || assert_ne!(pool.migrate(zspage), Err(MigrateError::Source))
+        });
+        let owner = spawn("owner", {
+            let pool = Arc::clone(&pool);
+            move || pool.free(third)
+        });
+        mover.join().unwrap();
+        owner.join().unwrap();
+        finish(&pool, [first, second]);
+    });
+}
+
 static STALE: Reached<2> = Reached::new();
 
 /// Rules out: that the id of a zspage that is gone leads to a header or segment that is freed or not initialised yet. While
