@@ -469,7 +469,7 @@ impl<L: RawRwLock + Send + Sync + 'static> Checked<L> {
         assert!(zspages.iter().all(|z| 0 < z.used && z.used <= z.slots));
         let mapped: HashSet<_> = self.held.iter().map(|held| held.map.as_ptr()).collect();
         let busy = zspages.iter().filter(|zspage| zspage.mapped).count();
-        assert!(busy <= mapped.len() && (busy > 0) == !mapped.is_empty());
+        assert!(busy <= mapped.len() && (busy > 0) != mapped.is_empty());
     }
 
     /// With zsmalloc's classes: what the lengths of the objects alone say.
