@@ -76,7 +76,6 @@ impl Error for HandleError {}
 
 /// Why a zspage was not migrated. Its objects are where they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum MigrateError {
     /// An object of the zspage is mapped, or being written by an insertion. Migration never waits;
     /// try again when the maps are gone.
