@@ -180,6 +180,7 @@ mod reclaim;
 mod region;
 mod relocate;
 mod report;
+mod retained;
 pub mod size_class;
 mod stats;
 pub mod testbed;

@@ -1,6 +1,5 @@
 //! The pool's pages: its source, its limit, and the free runs that it retains.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -9,83 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::backend::{PageSource, SOURCE_PAGE, SourceError, addresses, overlaps};
 use crate::class_lock::{self, PoolMutex, leaf_mutex};
 use crate::primitive::shadow;
+use crate::retained::Retained;
 
 /// Why there are no pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPages {
     Source,
     Limit,
-}
-
-/// A free run that was not returned to the source.
-struct Run {
-    base: NonNull<u8>,
-    /// Its place in the order in which runs were retained.
-    stamp: u64,
-}
-
-// SAFETY: the run belongs to whoever has the value; no thread is tied to it.
-unsafe impl Send for Run {}
-
-/// Free runs that were not returned to the source.
-///
-/// Invariant: none of them overlaps an excluded span, except those of an evacuation that panics.
-#[derive(Default)]
-struct Retained {
-    /// By length: the runs of `n` pages at `n`, the oldest first. Zspages have few lengths.
-    by_length: Vec<VecDeque<Run>>,
-    /// Of all of them.
-    pages: usize,
-    next_stamp: u64,
-    /// The addresses that are being evacuated: no run comes from there or is kept there.
-    excluded: Vec<Range<usize>>,
-}
-
-impl Retained {
-    fn put(&mut self, base: NonNull<u8>, pages: usize) {
-        if self.by_length.len() <= pages {
-            self.by_length.resize_with(pages + 1, VecDeque::new);
-        }
-        let stamp = self.next_stamp;
-        self.next_stamp += 1;
-        self.by_length[pages].push_back(Run { base, stamp });
-        self.pages += pages;
-    }
-
-    /// The newest run of this length: the one most likely to be in a cache.
-    fn newest(&mut self, pages: usize) -> Option<NonNull<u8>> {
-        let run = self.by_length.get_mut(pages)?.pop_back()?;
-        self.pages -= pages;
-        Some(run.base)
-    }
-
-    /// Takes out all runs that overlap a span of addresses, with their lengths.
-    fn take_inside(&mut self, span: &Range<usize>, page_size: usize) -> Vec<(NonNull<u8>, usize)> {
-        let span = std::slice::from_ref(span);
-        let mut inside = Vec::new();
-        for (pages, runs) in self.by_length.iter_mut().enumerate() {
-            let before = inside.len();
-            runs.retain(|run| {
-                let stays = !overlaps(&addresses(run.base, pages * page_size), span);
-                if !stays {
-                    inside.push((run.base, pages));
-                }
-                stays
-            });
-            self.pages -= pages * (inside.len() - before);
-        }
-        inside
-    }
-
-    /// The oldest run of any length, and its length.
-    fn oldest(&mut self) -> Option<(NonNull<u8>, usize)> {
-        let fronts = self.by_length.iter().enumerate();
-        let fronts = fronts.filter_map(|(pages, runs)| Some((runs.front()?.stamp, pages)));
-        let (_, pages) = fronts.min()?;
-        let run = self.by_length[pages].pop_front()?;
-        self.pages -= pages;
-        Some((run.base, pages))
-    }
 }
 
 /// Hands out runs in units of the pool's page size.
@@ -182,14 +111,14 @@ impl<S: PageSource> Pages<S> {
 
     /// The addresses that no run comes from at the moment.
     pub(crate) fn excluded(&self) -> Vec<Range<usize>> {
-        self.retained.lock().excluded.clone()
+        self.retained.lock().excluded().to_vec()
     }
 
     /// Lets no run come from a span of addresses, and none be retained there, until the result is
     /// dropped. Exclusions may overlap.
     pub(crate) fn exclude(&self, span: Range<usize>) -> Exclusion<'_, S> {
         let mut retained = self.retained.lock();
-        retained.excluded.push(span.clone());
+        retained.exclude(span.clone());
         // Relaxed: see `alloc`.
         self.exclusions.fetch_add(1, Ordering::Relaxed);
         Exclusion { pool: self, span }
@@ -224,7 +153,7 @@ impl<S: PageSource> Pages<S> {
     /// False if the run lies where nothing may stay.
     fn put_retained(&self, run: NonNull<u8>, pages: usize) -> bool {
         let mut retained = self.retained.lock();
-        let excluded = overlaps(&addresses(run, pages * self.page_size), &retained.excluded);
+        let excluded = overlaps(&addresses(run, pages * self.page_size), retained.excluded());
         if !excluded {
             retained.put(run, pages);
         }
@@ -233,19 +162,14 @@ impl<S: PageSource> Pages<S> {
 
     /// The address and the pages of every retained run.
     pub(crate) fn retained_runs(&self) -> Vec<(usize, usize)> {
-        let retained = self.retained.lock();
-        let by_length = retained.by_length.iter().enumerate();
-        let address = |pages| move |run: &Run| (run.base.addr().get(), pages);
-        by_length
-            .flat_map(|(pages, runs)| runs.iter().map(address(pages)))
-            .collect()
+        self.retained.lock().runs()
     }
 
     /// Returns retained runs until at most `keep` pages are retained.
     pub(crate) fn trim(&self, keep: usize) {
         loop {
             let mut retained = self.retained.lock();
-            if retained.pages <= keep {
+            if retained.pages() <= keep {
                 return;
             }
             let Some((run, pages)) = retained.oldest() else {
@@ -375,10 +299,7 @@ impl<S: PageSource> Exclusion<'_, S> {
 impl<S: PageSource> Drop for Exclusion<'_, S> {
     fn drop(&mut self) {
         let mut retained = self.pool.retained.lock();
-        let mut excluded = retained.excluded.iter();
-        if let Some(place) = excluded.position(|span| *span == self.span) {
-            retained.excluded.swap_remove(place);
-        }
+        retained.end_exclusion(&self.span);
         // Relaxed: see `Pages::alloc`.
         self.pool.exclusions.fetch_sub(1, Ordering::Relaxed);
     }
@@ -396,44 +317,5 @@ impl<S: PageSource> Drop for Outgoing<'_, S> {
         for (run, pages) in self.runs.drain(..) {
             retained.put(run, pages);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_of_a_length_serves_and_the_oldest_of_all_goes() {
-        let run = |address: usize| NonNull::without_provenance(address.try_into().unwrap());
-        let mut retained = Retained::default();
-        for (address, pages) in [(1, 4), (2, 1), (3, 4), (4, 1), (5, 4)] {
-            retained.put(run(address), pages);
-        }
-        assert_eq!(retained.pages, 14);
-        assert_eq!(retained.newest(2), None);
-        assert_eq!(retained.newest(4), Some(run(5)));
-        assert_eq!(retained.oldest(), Some((run(1), 4)));
-        assert_eq!(retained.oldest(), Some((run(2), 1)));
-        assert_eq!(retained.oldest(), Some((run(3), 4)));
-        assert_eq!(retained.pages, 1);
-        assert_eq!(retained.newest(4), None);
-        assert_eq!(retained.oldest(), Some((run(4), 1)));
-        assert_eq!((retained.oldest(), retained.pages), (None, 0));
-    }
-
-    #[test]
-    fn runs_that_touch_a_span_are_taken_out() {
-        let run = |page: usize| NonNull::without_provenance((page * 4096).try_into().unwrap());
-        let mut retained = Retained::default();
-        for (page, pages) in [(1, 4), (5, 1), (6, 1), (8, 3), (11, 1), (12, 4)] {
-            retained.put(run(page), pages);
-        }
-        // Pages 4..12: the first and the last run straddle the borders or lie behind them.
-        let inside = retained.take_inside(&(4 * 4096..12 * 4096), 4096);
-        let expected = [(5, 1), (6, 1), (11, 1), (8, 3), (1, 4)];
-        assert_eq!(inside, expected.map(|(page, pages)| (run(page), pages)));
-        assert_eq!(retained.oldest(), Some((run(12), 4)));
-        assert_eq!((retained.oldest(), retained.pages), (None, 0));
     }
 }
