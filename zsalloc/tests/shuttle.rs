@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::thread::{self, JoinHandle};
-use zsalloc::{ClassPolicy, Handle, MigrateError, Mmap, execution};
+use zsalloc::{AutoCompact, ClassPolicy, Handle, MigrateError, Mmap, execution};
 
 use lock::Blocking;
 
@@ -61,17 +61,27 @@ fn read(pool: &Pool, handle: &Handle, n: u8) {
     );
 }
 
-fn everything(seen: &Arc<Seen>) {
+/// With `automatic` the pool retains free pages, and frees compact as they go.
+fn everything(seen: &Arc<Seen>, automatic: bool) {
     execution::begin();
     execution::name("main");
     let builder = zsalloc::Pool::builder()
         .classes(ClassPolicy::Adaptive { max_pages: 1 })
         .lock_with(Blocking::new);
+    let builder = if automatic {
+        let policy = AutoCompact::default().slack(0.0);
+        builder.retain_pages(2).auto_compact(policy)
+    } else {
+        builder
+    };
     let pool = Arc::new(builder.build().expect("valid"));
     // Every other one goes, so there is something to compact.
     let objects: Vec<_> = (0..12).map(|n| (n, insert(&pool, n))).collect();
     let (shared, freed): (Vec<_>, Vec<_>) = objects.into_iter().partition(|(n, _)| n / 2 % 2 == 0);
-    freed.into_iter().for_each(|(_, handle)| pool.free(handle));
+    let mut freed: Vec<_> = freed.into_iter().map(|(_, handle)| handle).collect();
+    if !automatic {
+        pool.free_many(freed.drain(..));
+    }
     let shared = Arc::new(shared);
 
     let readers = ["reader 1", "reader 2"].map(|name| {
@@ -85,6 +95,8 @@ fn everything(seen: &Arc<Seen>) {
     let owner = spawn("owner", {
         let pool = Arc::clone(&pool);
         move || {
+            // If frees compact, they have to be seen doing it.
+            pool.free_many(freed);
             let mut own = Vec::new();
             for n in 20..26 {
                 own.push((n, insert(&pool, n)));
@@ -149,16 +161,17 @@ fn everything(seen: &Arc<Seen>) {
         read(&pool, &handle, n);
         pool.free(handle);
     }
+    pool.trim();
     assert_eq!(pool.resident_pages(), 0, "pages are lost");
     drop(pool);
     execution::end();
 }
 
-fn run(scheduler: impl Scheduler + 'static) {
+fn run(scheduler: impl Scheduler + 'static, automatic: bool) {
     let seen = Arc::new(Seen::default());
     let body = {
         let seen = Arc::clone(&seen);
-        move || everything(&seen)
+        move || everything(&seen, automatic)
     };
     let mut config = shuttle::Config::new();
     config.stack_size = 0x10_0000;
@@ -193,12 +206,17 @@ fn schedules() -> usize {
 
 #[test]
 fn random_schedules() {
-    run(RandomScheduler::new(schedules()));
+    run(RandomScheduler::new(schedules()), false);
+}
+
+#[test]
+fn random_schedules_with_retained_pages_and_automatic_compaction() {
+    run(RandomScheduler::new(schedules()), true);
 }
 
 /// Probabilistic concurrency testing: a bug that takes `d` steps in a certain order is found with a known probability
 /// (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010).
 #[test]
 fn schedules_with_few_preemptions() {
-    run(PctScheduler::new(3, schedules()));
+    run(PctScheduler::new(3, schedules()), false);
 }
