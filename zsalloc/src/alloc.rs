@@ -25,13 +25,16 @@ struct Reserved<L: RawRwLock> {
 }
 
 impl<L: RawRwLock> Reserved<L> {
-    /// Writes the bytes, and only then lets go of the slot.
-    fn fill(self, len: usize, fill: impl FnOnce(NonNull<u8>)) -> Handle {
+    /// Writes the bytes, and only then lets go of the slot, within the pin that it was found in: another
+    /// would cost another barrier.
+    fn fill(self, len: usize, pin: &Pin, fill: impl FnOnce(NonNull<u8>)) -> Handle {
         let Self { handle, slot, hold } = self;
         let hold = (!is_broken("insertion not held")).then_some(hold);
         shadow::stored(slot, len);
         fill(slot);
-        drop(hold);
+        if let Some(hold) = hold {
+            hold.end(pin);
+        }
         handle
     }
 }
@@ -84,14 +87,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// See [`AllocError`]; the pool is unchanged.
     #[track_caller]
     pub fn insert(&self, bytes: &[u8]) -> Result<Handle, AllocError> {
-        // Finding a zspage and letting it go both pin; the second time within this pin, which costs no
-        // barrier. A copy is short.
         let pin = reclaim::pin();
         let reserved = self.reserve(bytes.len(), &pin)?;
         // SAFETY: the slot is at least `bytes.len()` long and belongs to this object alone, whose
         // handle nobody else has; the hold keeps it there. `bytes` cannot overlap it: a `&[u8]` into
         // the pool borrows another object.
-        Ok(reserved.fill(bytes.len(), |slot| unsafe {
+        Ok(reserved.fill(bytes.len(), &pin, |slot| unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), slot.as_ptr(), bytes.len());
         }))
     }
@@ -109,7 +110,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let reserved = self.reserve(len, &pin)?;
         // The slot may hold bytes of an earlier object.
         // SAFETY: as in `insert`.
-        Ok(reserved.fill(len, |slot| unsafe { slot.write_bytes(0, len) }))
+        Ok(reserved.fill(len, &pin, |slot| unsafe { slot.write_bytes(0, len) }))
     }
 
     /// The class of an object of `len` bytes.

@@ -148,9 +148,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// If the handle is of another pool, or `target` is shorter than the object.
     #[track_caller]
     pub fn copy_to(&self, handle: &Handle, target: &mut [u8]) -> usize {
-        // Finding and letting go both pin. Within this pin that costs no barrier, and a copy is short.
-        let _pin = reclaim::pin();
-        let object = self.read(handle);
+        let index = self.index_of(handle);
+        // One pin for finding the object and for letting go of it: each costs a barrier, and a copy is
+        // short.
+        let pin = reclaim::pin();
+        // SAFETY: the handle is live, and borrowed for longer than the map lives.
+        let object = unsafe { self.map_within(index, &pin) };
         let len = object.len();
         assert!(
             target.len() >= len,
@@ -158,6 +161,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             target.len()
         );
         target[..len].copy_from_slice(&object);
+        let Mapped { hold, .. } = object;
+        hold.end(&pin);
         len
     }
 
@@ -180,14 +185,24 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     #[inline(always)]
     pub(crate) unsafe fn map<'a>(&'a self, index: u32) -> Mapped<'a, L, S> {
-        // Keeps the header alive between finding it and holding it.
-        let pin = reclaim::pin();
-        let cell = self.handles.cell(index, &pin);
         // SAFETY: the caller's promise is the same.
-        match unsafe { self.map_as_it_is(cell, &pin) } {
+        unsafe { self.map_within(index, &reclaim::pin()) }
+    }
+
+    /// `map` within the caller's pin, which keeps the header alive between finding it and holding it.
+    ///
+    /// # Safety
+    ///
+    /// As for `map`.
+    #[track_caller]
+    #[inline(always)]
+    unsafe fn map_within<'a>(&'a self, index: u32, pin: &Pin) -> Mapped<'a, L, S> {
+        let cell = self.handles.cell(index, pin);
+        // SAFETY: the caller's promise is the same.
+        match unsafe { self.map_as_it_is(cell, pin) } {
             Some(map) => map,
             // SAFETY: as above.
-            None => unsafe { self.map_moving(cell, &pin) },
+            None => unsafe { self.map_moving(cell, pin) },
         }
     }
 

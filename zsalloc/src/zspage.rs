@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use lock_api::RawRwLock;
 
 use crate::primitive::{AtomicPtr, is_broken, shadow};
+use crate::reclaim::{self, Pin};
 
 /// Names a zspage, for [`Pool::migrate`](crate::Pool::migrate). Not reused within 2^32 zspages of
 /// a process; an id of a zspage that no longer exists, or is another pool's, is recognised.
@@ -172,19 +173,36 @@ impl<L: RawRwLock> ReadHold<L> {
     }
 }
 
-impl<L: RawRwLock> Drop for ReadHold<L> {
+impl<L: RawRwLock> ReadHold<L> {
+    /// Lets go within the caller's pin, which is as good as the one that `drop` takes.
     #[inline]
-    fn drop(&mut self) {
-        // The lock may touch its word after the operation that releases it (to wake waiters). By
-        // then a compactor may have moved the last object away and retired the header.
-        let _pin = (!is_broken("unmapping not pinned")).then(crate::reclaim::pin);
-        // SAFETY: taken once, here.
+    pub(crate) fn end(self, _pin: &Pin) {
+        // SAFETY: pinned by the caller, and not dropped.
+        unsafe { ManuallyDrop::new(self).unlock() };
+    }
+
+    /// # Safety
+    ///
+    /// Called once, and pinned: the lock may touch its word after the operation that releases it (to
+    /// wake waiters). By then a compactor may have moved the last object away and retired the header.
+    #[inline]
+    unsafe fn unlock(&mut self) {
+        // SAFETY: taken once, as the caller says.
         let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
         // SAFETY: the guard is from this lock; the header is alive now by the promise of whoever
         // made the hold, and the pin keeps it so until the lock is done with it.
         unsafe { self.zspage.as_ref().lock.unlock_shared(guard) };
         // As if the lock touched its word last of all: some do.
         shadow::read(self.zspage);
+    }
+}
+
+impl<L: RawRwLock> Drop for ReadHold<L> {
+    #[inline]
+    fn drop(&mut self) {
+        let _pin = (!is_broken("unmapping not pinned")).then(reclaim::pin);
+        // SAFETY: pinned, and dropped once.
+        unsafe { self.unlock() };
     }
 }
 
