@@ -4,6 +4,7 @@
 //! - [`floor`]: the atomics that bound a pool with a lock from below.
 //! - [`row`]: what is timed; [`subject`]: one loop for all stores; [`pair`]: two threads, on one store or one each.
 //! - [`run`]: rounds of windows, interleaved; [`ratio`]: what they say; [`goal`]: what they should say; [`report`] and [`csv`].
+//! - [`system`]: what pages cost whoever asks for them.
 //! - [`instructions`]: counts by callgrind, which no machine's load changes.
 
 pub mod contender;
@@ -18,3 +19,4 @@ pub mod report;
 pub mod row;
 pub mod run;
 pub mod subject;
+pub mod system;

@@ -9,6 +9,7 @@ use super::instructions::Count;
 use super::ratio::Windows;
 use super::row::{Mix, Row};
 use super::run::{Plan, Sample};
+use super::system::Pages;
 use crate::machine::Machine;
 use crate::stats::Figure;
 use crate::table::Table;
@@ -25,6 +26,8 @@ pub struct Results<'a> {
     pub samples: &'a [Sample],
     /// What was counted.
     pub counts: &'a [Count],
+    /// What the system takes.
+    pub pages: &'a [Pages],
     /// Where.
     pub machine: &'a Machine,
 }
@@ -65,6 +68,7 @@ impl Results<'_> {
         if !self.counts.is_empty() {
             section("Instructions", INSTRUCTIONS, &self.instructions());
         }
+        section("What the system takes", SYSTEM, &self.system());
         let dropped = format!(
             "Dropped of all: windows in which our threads waited for a core for more than {} % of the time.",
             TOLERATED_LOAD * 100.0
@@ -79,6 +83,7 @@ impl Results<'_> {
         );
         section("How", &self.how(), &"");
         section("Machine", &self.machine.to_string(), &"");
+        section("Designs", include_str!("designs.md").trim_end(), &"");
         out.truncate(out.trim_end().len());
         out.push('\n');
         out
@@ -180,6 +185,18 @@ impl Results<'_> {
         table
     }
 
+    fn system(&self) -> Table {
+        let mut table = Table::new(["pages a call", "touching one, ns", "returning one, ns"]);
+        for pages in self.pages {
+            table.row(vec![
+                pages.run.to_string(),
+                format!("{:.0}", pages.fault),
+                format!("{:.0}", pages.back),
+            ]);
+        }
+        table
+    }
+
     fn how(&self) -> String {
         format!(
             "The objects: {}. Every byte is checked at the end of each store's life. All contenders run in one process, round by \
@@ -199,6 +216,8 @@ const GOALS: &str = "A goal is met if both the median and the fastest deciles me
 const RATIOS: &str = "Time by that of boxed slices of glibc's malloc; of read + drop by that of the atomic pair; of compaction by \
     that of the default pool.";
 const SHARED: &str = "Throughput: one means that nothing is lost by sharing.";
+const SYSTEM: &str = "Nanoseconds of a page, the fastest of many tries, without any allocator: what touching a fresh page and returning \
+    it costs on this machine, by how many pages one `madvise` returns.";
 const INSTRUCTIONS: &str = "Of one operation, with the loop around it; objects of 1000 bytes.";
 
 /// What the row is compared with.
@@ -240,6 +259,7 @@ mod tests {
             corpus: &Corpus::of_length(100, 3),
             samples: &samples,
             counts: &[],
+            pages: &[],
             machine: &Machine::here(),
         }
         .render()

@@ -9,7 +9,7 @@ use benches::allocator::corpus::{Corpus, FOLDERS};
 use benches::allocator::report::Results;
 use benches::allocator::row::Row;
 use benches::allocator::run::{self, Plan};
-use benches::allocator::{csv, instructions};
+use benches::allocator::{csv, instructions, system};
 use benches::machine::Machine;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
@@ -39,7 +39,7 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Speed {
-    /// Rounds: in each, every contender has one window of every row [default: 15].
+    /// Rounds: in each, every contender has one window of every row [default: 11].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
 
@@ -91,7 +91,7 @@ fn speed(options: &Speed) -> Result<(), String> {
     let (rounds, window, mib) = if options.quick {
         (5, 15, 16)
     } else {
-        (15, 60, 64)
+        (11, 60, 64)
     };
     let plan = Plan {
         rows: chosen(&options.rows),
@@ -113,11 +113,13 @@ fn speed(options: &Speed) -> Result<(), String> {
     } else {
         Vec::new()
     };
+    let pages = system::measure();
     let report = Results {
         plan: &plan,
         corpus: &corpus,
         samples: &samples,
         counts: &counts,
+        pages: &pages,
         machine: &Machine::here(),
     }
     .render();
