@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::calling_back::{Call, CallingBack};
 use common::{Random, is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{AllocError, AutoCompact, BuildError, ClassPolicy, Handle, Heap, PageSource, Pool};
+use zsalloc::{
+    AllocError, AutoCompact, BuildError, ClassPolicy, Failing, Handle, Heap, PageSource, Pool,
+};
 use zslock::RawZsLock;
 
 const POLICIES: [ClassPolicy; 2] = [
@@ -472,4 +474,34 @@ fn a_batch_that_panics_leaves_no_empty_zspage() {
     assert_eq!(pool.stats().objects, 29 * 16);
     pool.free_many(kept);
     assert_eq!(pool.resident_pages(), 12);
+}
+
+/// One object more or less does not cost a zspage each time.
+#[test]
+fn a_class_at_the_edge_of_a_zspage_keeps_it() {
+    let source = Arc::new(Failing::new(Heap::new()));
+    let builder = Pool::builder().backend(source.clone());
+    let builder = builder.classes(ClassPolicy::Zsmalloc { chain_size: 4 });
+    let pool = builder
+        .auto_compact(AutoCompact::default().slack(0.0))
+        .build()
+        .unwrap();
+    // Ten full zspages and an eleventh with one object.
+    let mut handles = fill(&pool, 161, 256);
+    let mut random = Random::new(3);
+    let before = source.calls();
+    for name in 0..1000 {
+        pool.free(handles.swap_remove(random.below(handles.len())));
+        handles.push(pool.insert(&object(256, name)).unwrap());
+    }
+    // The lone object is freed itself now and then, which empties the eleventh.
+    assert!(
+        source.calls() - before < 1000 / 10,
+        "{} zspages",
+        source.calls() - before
+    );
+    check(&pool, &handles);
+    // Twenty less do not need it.
+    handles.drain(..20).for_each(|handle| pool.free(handle));
+    assert_eq!(pool.resident_pages(), 9);
 }

@@ -92,6 +92,8 @@ struct Config {
     retain: usize,
     /// Automatic compaction.
     slack: Option<f32>,
+    /// Objects at the beginning.
+    objects: usize,
 }
 
 fn config() -> impl Strategy<Value = Config> {
@@ -102,12 +104,16 @@ fn config() -> impl Strategy<Value = Config> {
     let max_pages = prop_oneof![Just(usize::MAX), 20..60_usize];
     let retain = prop_oneof![Just(0), 1..20_usize];
     let slack = prop_oneof![Just(None), (0_f32..=0.3).prop_map(Some), Just(Some(0.0))];
-    (classes, max_pages, retain, slack).prop_map(|(classes, max_pages, retain, slack)| Config {
-        classes,
-        max_pages,
-        retain,
-        slack,
-    })
+    let objects = prop_oneof![0..10_usize, 0..500_usize];
+    (classes, max_pages, retain, slack, objects).prop_map(
+        |(classes, max_pages, retain, slack, objects)| Config {
+            classes,
+            max_pages,
+            retain,
+            slack,
+            objects,
+        },
+    )
 }
 
 type Source = Arc<Failing<Heap>>;
@@ -508,6 +514,9 @@ impl<L: RawRwLock + Send + Sync + 'static> Checked<L> {
 
 fn run<L: RawRwLock + Send + Sync + 'static>(config: &Config, ops: Vec<Op>, new_lock: fn() -> L) {
     let mut checked = Checked::new(config, new_lock);
+    for n in 0..config.objects {
+        checked.apply(Op::Insert([96, 192, 288, 1100][n % 4]));
+    }
     for (n, op) in ops.into_iter().enumerate() {
         checked.apply(op);
         if n % 16 == 0 {
