@@ -15,7 +15,7 @@
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lock_api::RawRwLock;
 
@@ -43,6 +43,9 @@ const MAX_INTERVAL: usize = 64;
 const MIN_PATIENCE: u32 = 16;
 /// .. to one of these, if there are fewer or more.
 const MAX_PATIENCE: RangeInclusive<usize> = 64..=4096;
+/// How many insertions are refused at once after compaction at the page limit has gained nothing: what
+/// keeps it from gaining may be maps, whose end nobody tells.
+const REFUSALS: u32 = 15;
 
 /// When and how much a pool compacts by itself: see
 /// [`PoolBuilder::auto_compact`](crate::PoolBuilder::auto_compact).
@@ -112,15 +115,16 @@ impl AutoCompact {
 #[derive(Debug)]
 pub(crate) struct Automatic {
     policy: AutoCompact,
-    /// Compaction at the page limit gained nothing, and nothing was freed since.
-    exhausted: AtomicBool,
+    /// How many insertions are refused at once, because compaction at the page limit gained nothing
+    /// and nothing was freed since.
+    refusals_left: AtomicU32,
 }
 
 impl Automatic {
     pub(crate) fn new(policy: AutoCompact) -> Self {
         Self {
             policy,
-            exhausted: AtomicBool::new(false),
+            refusals_left: AtomicU32::new(0),
         }
     }
 }
@@ -194,8 +198,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         frees: usize,
     ) -> Option<Grant> {
         // Relaxed: a hint. Tested first, as a store would make every free fight for the line.
-        if automatic.exhausted.load(Ordering::Relaxed) {
-            automatic.exhausted.store(false, Ordering::Relaxed);
+        if automatic.refusals_left.load(Ordering::Relaxed) > 0 {
+            automatic.refusals_left.store(0, Ordering::Relaxed);
         }
         let frees = u32::try_from(frees).unwrap_or(u32::MAX);
         if !class.account.earn(frees) {
@@ -236,7 +240,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             return Err(error);
         };
         // Relaxed: a hint.
-        if automatic.exhausted.load(Ordering::Relaxed) {
+        let left = &automatic.refusals_left;
+        let count_down = |left: u32| left.checked_sub(1);
+        if left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count_down)
+            .is_ok()
+        {
             return Err(error);
         }
         let chains = self.table.chains().iter().enumerate();
@@ -252,7 +261,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             }
         }
         // Relaxed: a hint.
-        automatic.exhausted.store(true, Ordering::Relaxed);
+        left.store(REFUSALS, Ordering::Relaxed);
         Err(error)
     }
 }

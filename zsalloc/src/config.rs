@@ -171,11 +171,24 @@ impl<L, S> PoolBuilder<L, S> {
     /// * A pool in which nothing is freed does nothing: what the last frees left is for `compact`.
     /// * An insertion that meets [`max_pages`](Self::max_pages) compacts before it is refused, the
     ///   classes with the largest surplus first, until it finds its pages. These moves are not bound
-    ///   by the credit of the frees. It is refused only when no step gains anything.
+    ///   by the credit of the frees. It is refused when no step gains anything, and so are the next
+    ///   15, at once, unless something is freed before.
     ///
-    /// Measured: with objects of the sizes that LZ4 makes of the pages of programs and libraries,
-    /// replaced at random by two threads.
+    /// What the slack costs and gives, with 90,000 objects of log-normal sizes (median 1300 bytes)
+    /// of which random ones are replaced, two replacements an object: bytes of pages and metadata
+    /// for each byte stored, and objects moved for each one replaced.
     ///
+    /// | slack | adaptive classes | zsmalloc's, chain 8 |
+    /// |---|---|---|
+    /// | off | 1.085, 0 | 1.080, 0 |
+    /// | 0.1 | 1.075, 0.004 | 1.075, 0.003 |
+    /// | 0.05 | 1.057, 0.020 | 1.063, 0.017 |
+    /// | 0.03, the default | 1.049, 0.040 | 1.055, 0.036 |
+    /// | 0.02 | 1.047, 0.052 | 1.052, 0.052 |
+    /// | 0.0 | 1.046, 0.077 | 1.047, 0.100 |
+    ///
+    /// `cargo test --release -p zsalloc --test auto_compact figures -- --ignored --nocapture` prints
+    /// them. The smaller a class, the more a zspage weighs, and the less automatic compaction gains.
     pub fn auto_compact(mut self, policy: AutoCompact) -> Self {
         self.auto_compact = Some(policy);
         self

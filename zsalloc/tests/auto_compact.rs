@@ -227,6 +227,31 @@ fn churn_stays_dense() {
     }
 }
 
+/// The figures of `PoolBuilder::auto_compact`.
+#[test]
+#[ignore = "takes a minute without optimisation"]
+fn figures() {
+    const OBJECTS: usize = 90_000;
+    for classes in POLICIES {
+        let mut before = f64::INFINITY;
+        for slack in [
+            None,
+            Some(0.1),
+            Some(0.05),
+            Some(0.03),
+            Some(0.02),
+            Some(0.0),
+        ] {
+            let churned = churned(OBJECTS, classes, slack);
+            let density = density(&churned);
+            let moves = churned.0.stats().objects_moved as f64 / (2 * OBJECTS) as f64;
+            println!("{classes:?}, slack {slack:?}: {density:.3} bytes a byte, {moves:.3} moves");
+            assert!(density <= before && moves <= 0.5);
+            before = density;
+        }
+    }
+}
+
 #[test]
 fn less_slack_is_denser() {
     for classes in POLICIES {
@@ -297,6 +322,7 @@ fn mapped_zspages_are_skipped_and_asked_rarely() {
         .backend(Heap::new())
         .classes(ClassPolicy::Zsmalloc { chain_size: 4 })
         .auto_compact(AutoCompact::default().slack(0.0))
+        .max_pages(ZSPAGES)
         .build()
         .unwrap();
     let handles = fill(&pool, 16 * ZSPAGES as u64, 256);
@@ -324,6 +350,20 @@ fn mapped_zspages_are_skipped_and_asked_rarely() {
     for (map, before) in maps.iter().zip(before) {
         assert_eq!((map.as_ptr(), map.to_vec()), before);
     }
+
+    // Nor at the page limit, where the next fifteen insertions do not even ask.
+    let asked = |before| ASKED.load(Ordering::Relaxed) - before;
+    let (large, refused) = ([1; 4096], AllocError::Limit { max_pages: ZSPAGES });
+    let before = asked(0);
+    assert_eq!(pool.insert(&large).unwrap_err(), refused);
+    let first = asked(before);
+    assert!(first >= ZSPAGES, "{first}");
+    for _ in 0..15 {
+        assert_eq!(pool.insert(&large).unwrap_err(), refused);
+    }
+    assert_eq!(asked(before), first);
+    assert_eq!(pool.insert(&large).unwrap_err(), refused);
+    assert_eq!(asked(before), 2 * first);
 
     // The last third is unmapped now. It is found, though all the others are sparser.
     maps.truncate(ZSPAGES * 2 / 3);
