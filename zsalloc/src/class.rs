@@ -110,8 +110,10 @@ impl<L> Slots<L> {
 
 /// The pages that a slot has bytes in, as bits.
 fn slot_pages(slot: usize, size: usize, page_size: usize) -> u16 {
-    let first = slot * size / page_size;
-    let last = (slot * size + size - 1) / page_size;
+    // A power of two: a division would be a good part of what storing an object costs.
+    let shift = page_size.trailing_zeros();
+    let first = (slot * size) >> shift;
+    let last = (slot * size + size - 1) >> shift;
     // A zspage has at most 16 pages.
     ((2u32 << last) - (1 << first)) as u16
 }

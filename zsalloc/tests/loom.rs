@@ -21,6 +21,8 @@ mod mutants;
 mod compaction;
 #[path = "loom/discard.rs"]
 mod discard;
+#[path = "loom/discard_migration.rs"]
+mod discard_migration;
 #[path = "loom/evacuation.rs"]
 mod evacuation;
 #[path = "loom/migration.rs"]
