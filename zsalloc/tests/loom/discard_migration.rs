@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use zsalloc::{ClassPolicy, MigrateError, SOURCE_PAGE};
+use zsalloc::{ClassPolicy, MigrateError};
 use zslock::RawZsLock;
 
 use crate::model::{Arena, Reached, check, spawn};
 
 /// Three of these fill two pages.
-const LEN: usize = SOURCE_PAGE / 3 * 2;
+const LEN: usize = 2700;
 
 static MIGRATE: Reached<2> = Reached::new();
 
@@ -20,7 +20,7 @@ fn discard_against_migration() {
         let builder = zsalloc::Pool::builder()
             .classes(ClassPolicy::Zsmalloc { chain_size: 4 })
             .backend(Arena::default())
-            .lock_with(|| <RawZsLock as zsalloc::lock_api::RawRwLock>::INIT);
+            .lock_with(RawZsLock::new);
         let pool = Arc::new(builder.build().expect("valid"));
         let [first, second, third] = [1, 2, 3].map(|n| pool.insert(&[n; LEN]).expect("pages"));
         pool.free_many([second, third]);
