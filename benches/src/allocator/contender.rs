@@ -31,13 +31,16 @@ pub enum Contender {
     Keeping,
     /// Malloc with a `fetch_add` and a `fetch_sub` around each read, the least that a pool with a counting lock can do.
     Locked,
+    /// No allocator: the pair below within two pins of an epoch, the least that a pool can do whose headers are reclaimed by
+    /// epochs.
+    Pinned,
     /// No allocator: a `fetch_add` and a `fetch_sub` on one word, the least that a counting lock can do.
     Pair,
 }
 
 impl Contender {
     /// All, in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Glibc,
         Self::Zslock,
         Self::Gated,
@@ -46,6 +49,7 @@ impl Contender {
         Self::Retaining,
         Self::Keeping,
         Self::Locked,
+        Self::Pinned,
         Self::Pair,
     ];
 
@@ -61,6 +65,7 @@ impl Contender {
             Self::Retaining => "retaining 32 MiB",
             Self::Keeping => "keeping pages",
             Self::Locked => "glibc + pair",
+            Self::Pinned => "pair + 2 pins",
             Self::Pair => "atomic pair",
         }
     }
@@ -74,7 +79,7 @@ impl Contender {
     /// Whether it only bounds the pools from below.
     #[must_use]
     pub const fn is_floor(self) -> bool {
-        matches!(self, Self::Locked | Self::Pair)
+        matches!(self, Self::Locked | Self::Pinned | Self::Pair)
     }
 
     /// Ready to be measured.
@@ -94,7 +99,8 @@ impl Contender {
             Self::Retaining => pool(|| Pool::builder().retain_pages(RETAINED)),
             Self::Keeping => pool(|| Pool::builder().retain_pages(usize::MAX)),
             Self::Locked => Box::new(Of::new(LockedBoxes::new)),
-            Self::Pair => Box::new(Floor::default()),
+            Self::Pinned => Box::new(Floor::<true>::default()),
+            Self::Pair => Box::new(Floor::<false>::default()),
         }
     }
 }

@@ -13,19 +13,24 @@ use super::row::Row;
 use super::subject::{PASS, Pass, Subject, slices};
 use crate::validator::launch::Window;
 
-/// The least that a counting lock can do, on a cache line of its own.
+/// The least that a counting lock can do, on a cache line of its own; `PINNED`: within a pin for each of the two
+/// operations, which is the least that a pool can do whose headers are reclaimed by epochs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Floor(AtomicU32);
+pub struct Floor<const PINNED: bool>(AtomicU32);
 
-impl Floor {
+impl<const PINNED: bool> Floor<PINNED> {
     fn pass(&self) -> Pass {
         const TIMES: usize = 16 * PASS;
         let start = Instant::now();
         for _ in 0..TIMES {
             let word = black_box(&self.0);
-            word.fetch_add(1, Acquire);
+            {
+                let _pin = PINNED.then(crossbeam_epoch::pin);
+                word.fetch_add(1, Acquire);
+            }
             black_box(word);
+            let _pin = PINNED.then(crossbeam_epoch::pin);
             word.fetch_sub(1, Release);
         }
         Pass {
@@ -35,7 +40,7 @@ impl Floor {
     }
 }
 
-impl Subject for Floor {
+impl<const PINNED: bool> Subject for Floor<PINNED> {
     fn measure(&mut self, _: Row, _: &Corpus, length: Duration) -> Window {
         slices(length, || self.pass())
     }

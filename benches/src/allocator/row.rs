@@ -117,7 +117,8 @@ impl Row {
                 !contender.differs_in_pages_only() && !matches!(contender, Contender::Locked)
             }
             Self::Copy => {
-                !contender.differs_in_pages_only() && !matches!(contender, Contender::Pair)
+                !contender.differs_in_pages_only()
+                    && !matches!(contender, Contender::Pinned | Contender::Pair)
             }
             _ if contender.is_floor() => false,
             Self::Grow | Self::Refill | Self::Free | Self::FreeAll => true,
