@@ -13,8 +13,9 @@ pub enum Budget {
     /// makes progress. 0: nothing is done.
     Pages(usize),
     /// Begins nothing new when so much time has passed. What is begun is ended: one zspage's
-    /// objects are moved, and pages that were taken for a denser zspage are earned back first. A
-    /// duration beyond what the clock can represent is no limit. 0: nothing is done.
+    /// objects are moved, and pages that were taken for a denser zspage are earned back first. Nor is
+    /// the planning of a class interrupted, which takes longer the more zspages it has. A duration
+    /// beyond what the clock can represent is no limit. 0: nothing is done.
     Time(Duration),
 }
 
