@@ -3,12 +3,10 @@
 
 mod common;
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use common::calling_back::{Call, CallingBack};
+use common::watched::{ASKED, Watched};
 use common::{Random, is_intact, object};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{
@@ -265,55 +263,6 @@ fn less_slack_is_denser() {
     }
 }
 
-/// A lock that counts how often it is asked whether it is locked, and panics instead of an exclusive
-/// attempt when it is told to.
-struct Watched(RawZsLock);
-
-static ASKED: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    /// After how many more attempts.
-    static ATTEMPTS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-// SAFETY: everything is left to the lock inside.
-unsafe impl RawRwLock for Watched {
-    const INIT: Self = Self(RawZsLock::INIT);
-    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
-    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
-
-    fn lock_shared(&self) -> Self::SharedGuard {
-        self.0.lock_shared()
-    }
-    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
-        self.0.try_lock_shared()
-    }
-    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.unlock_shared(guard) }
-    }
-    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        self.0.lock_exclusive()
-    }
-    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
-        let left = ATTEMPTS_LEFT.get();
-        assert!(left > 0, "the lock fails");
-        ATTEMPTS_LEFT.set(left - 1);
-        self.0.try_lock_exclusive()
-    }
-    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.unlock_exclusive(guard) }
-    }
-    fn is_locked(&self) -> bool {
-        ASKED.fetch_add(1, Ordering::Relaxed);
-        self.0.is_locked()
-    }
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
-    }
-}
-
 #[test]
 fn mapped_zspages_are_skipped_and_asked_rarely() {
     const ZSPAGES: usize = 300;
@@ -421,99 +370,6 @@ fn before_an_insertion_is_refused_the_pool_compacts() {
     large.push(pool.insert(&bytes).unwrap());
     check(&pool, &small);
     check(&pool, &large);
-}
-
-/// Every third object stays.
-fn two_thirds(handles: Vec<Handle>) -> (Vec<Handle>, Vec<Handle>) {
-    let handles = handles.into_iter().enumerate();
-    let (kept, freed): (Vec<_>, Vec<_>) = handles.partition(|(i, _)| i % 3 == 0);
-    let only = |pairs: Vec<(usize, Handle)>| pairs.into_iter().map(|(_, handle)| handle).collect();
-    (only(kept), only(freed))
-}
-
-/// Frees the objects, counting the frees that panicked.
-fn panics_of<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, handles: Vec<Handle>) -> usize {
-    let free = |handle| catch_unwind(AssertUnwindSafe(|| pool.free(handle))).is_err();
-    handles
-        .into_iter()
-        .map(free)
-        .filter(|&panicked| panicked)
-        .count()
-}
-
-#[test]
-fn a_step_in_which_a_lock_panics_leaves_all_in_order() {
-    let builder = Pool::builder()
-        .lock_with(|| Watched::INIT)
-        .backend(Heap::new());
-    let pool = builder
-        .auto_compact(AutoCompact::default().slack(0.0))
-        .build()
-        .unwrap();
-    let (kept, mut freed) = two_thirds(fill(&pool, 6000, 400));
-    let late = freed.split_off(1000);
-    // Every attempt from the third of the first step on.
-    ATTEMPTS_LEFT.set(2);
-    assert!(panics_of(&pool, freed) > 10);
-    check(&pool, &kept);
-    let moved = pool.stats().objects_moved;
-
-    ATTEMPTS_LEFT.set(usize::MAX);
-    assert_eq!(panics_of(&pool, late), 0);
-    check(&pool, &kept);
-    // Nothing is out of reach of the next steps and of compaction.
-    let stats = pool.stats();
-    assert!(stats.objects_moved > moved, "{stats:?}");
-    assert_eq!(pool.compact().pages_freed, stats.freeable);
-    pool.free_many(kept);
-    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
-}
-
-#[test]
-fn a_page_source_that_panics_costs_the_pages_it_was_given_and_no_others() {
-    let source = Arc::new(CallingBack::default());
-    let builder = Pool::builder().backend(source.clone());
-    let builder = builder.classes(ClassPolicy::Zsmalloc { chain_size: 4 });
-    let pool = builder
-        .auto_compact(AutoCompact::default().slack(0.0))
-        .build()
-        .unwrap();
-    let (kept, freed) = two_thirds(fill(&pool, 6000, 256));
-    source.set(Some(|call| {
-        assert_ne!(call, Call::Release, "the source fails")
-    }));
-    assert!(panics_of(&pool, freed) > 10);
-    source.set(None);
-    check(&pool, &kept);
-    let pages: usize = pool.zspages().map(|zspage| zspage.pages).sum();
-    assert_eq!(pool.resident_pages(), pages);
-    pool.free_many(kept);
-    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
-}
-
-#[test]
-fn a_batch_that_panics_leaves_no_empty_zspage() {
-    let source = Arc::new(CallingBack::default());
-    let builder = Pool::builder().backend(source.clone());
-    let builder = builder.classes(ClassPolicy::Zsmalloc { chain_size: 4 });
-    let pool = builder
-        .auto_compact(AutoCompact::default())
-        .build()
-        .unwrap();
-    let mut handles = fill(&pool, 30 * 16, 256);
-    let kept = handles.split_off(200);
-    source.set(Some(|call| {
-        assert_ne!(call, Call::Release, "the source fails")
-    }));
-    let free = AssertUnwindSafe(|| pool.free_many(handles));
-    assert!(catch_unwind(free).is_err());
-    source.set(None);
-    check(&pool, &kept);
-    // The first zspage was emptied; the rest of the batch is leaked, but not lost to the pool.
-    assert_eq!((pool.zspages().count(), pool.resident_pages()), (29, 29));
-    assert_eq!(pool.stats().objects, 29 * 16);
-    pool.free_many(kept);
-    assert_eq!(pool.resident_pages(), 12);
 }
 
 /// One object more or less does not cost a zspage each time.

@@ -2,119 +2,23 @@
 //! every kind, migration, evacuation, a failing page source, a page limit, maps that are held
 //! meanwhile, on several locks.
 
+#[path = "model/checks.rs"]
+mod checks;
 mod common;
+#[path = "model/operations.rs"]
+mod operations;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{kernel, locks, object};
+use common::{locks, object};
+use operations::{Config, Op, config, op};
 use proptest::prelude::*;
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{
-    AllocError, AutoCompact, Budget, ClassPolicy, CompactReport, EvacuateReport, Failing, Handle,
-    HandleError, Heap, MappedOwned, MigrateError, Pool, StayReason,
+    AllocError, AutoCompact, Budget, ClassPolicy, EvacuateReport, Failing, Handle, HandleError,
+    Heap, MappedOwned, MigrateError, Pool, StayReason,
 };
-
-#[derive(Clone, Debug)]
-enum Op {
-    Insert(usize),
-    Alloc(usize),
-    Free(usize),
-    FreeMany(Vec<usize>),
-    Take(usize),
-    Replace(usize, usize),
-    Write(usize),
-    CopyTo(usize, usize),
-    Migrate(usize),
-    Evacuate(usize),
-    Compact,
-    CompactPages(usize),
-    CompactTime(u64),
-    Trim,
-    /// Maps an object until `Release`, or until the end.
-    Hold(usize),
-    Release(usize),
-    /// Does the operations while an object is mapped.
-    Under(usize, Vec<Op>),
-    Foreign(usize),
-    ThroughRaw(usize),
-    /// Lets the allocation after so many more fail.
-    Fail(u64),
-}
-
-/// Few classes, so that zspages fill; and now and then any length.
-fn len() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        4 => (1_usize..=3).prop_map(|class| class * 96),
-        2 => Just(1100_usize),
-        1 => 1..=4096_usize,
-    ]
-}
-
-fn one_op() -> impl Strategy<Value = Op> {
-    let any = any::<usize>;
-    prop_oneof![
-        24 => len().prop_map(Op::Insert),
-        4 => len().prop_map(Op::Alloc),
-        14 => any().prop_map(Op::Free),
-        1 => proptest::collection::vec(any(), 0..40).prop_map(Op::FreeMany),
-        2 => any().prop_map(Op::Take),
-        6 => (any(), len()).prop_map(|(victim, len)| Op::Replace(victim, len)),
-        4 => any().prop_map(Op::Write),
-        1 => (any(), 0..5000_usize).prop_map(|(victim, len)| Op::CopyTo(victim, len)),
-        3 => any().prop_map(Op::Migrate),
-        1 => any().prop_map(Op::Evacuate),
-        1 => Just(Op::Compact),
-        1 => (0..8_usize).prop_map(Op::CompactPages),
-        1 => (0..50_u64).prop_map(Op::CompactTime),
-        1 => Just(Op::Trim),
-        3 => any().prop_map(Op::Hold),
-        3 => any().prop_map(Op::Release),
-        1 => any().prop_map(Op::Foreign),
-        1 => any().prop_map(Op::ThroughRaw),
-        2 => (0_u64..4).prop_map(Op::Fail),
-    ]
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let under = (any::<usize>(), proptest::collection::vec(one_op(), 1..10));
-    prop_oneof![
-        20 => one_op(),
-        1 => under.prop_map(|(victim, ops)| Op::Under(victim, ops)),
-    ]
-}
-
-#[derive(Clone, Debug)]
-struct Config {
-    classes: ClassPolicy,
-    max_pages: usize,
-    retain: usize,
-    /// Automatic compaction.
-    slack: Option<f32>,
-    /// Objects at the beginning.
-    objects: usize,
-}
-
-fn config() -> impl Strategy<Value = Config> {
-    let classes = prop_oneof![
-        (4_usize..=16).prop_map(|chain_size| ClassPolicy::Zsmalloc { chain_size }),
-        (1_usize..=16).prop_map(|max_pages| ClassPolicy::Adaptive { max_pages }),
-    ];
-    let max_pages = prop_oneof![Just(usize::MAX), 20..60_usize];
-    let retain = prop_oneof![Just(0), 1..20_usize];
-    let slack = prop_oneof![Just(None), (0_f32..=0.3).prop_map(Some), Just(Some(0.0))];
-    let objects = prop_oneof![0..10_usize, 0..500_usize];
-    (classes, max_pages, retain, slack, objects).prop_map(
-        |(classes, max_pages, retain, slack, objects)| Config {
-            classes,
-            max_pages,
-            retain,
-            slack,
-            objects,
-        },
-    )
-}
 
 type Source = Arc<Failing<Heap>>;
 type OwnedMap<L> = MappedOwned<Arc<Pool<L, Source>>, Arc<Handle>>;
@@ -378,30 +282,6 @@ impl<L: RawRwLock + Send + Sync + 'static> Checked<L> {
         assert!(self.pool.resident_pages() <= before + self.config.retain);
     }
 
-    fn check_report(&self, report: &CompactReport, freeable: usize) {
-        let classes = &report.classes;
-        let failed = classes.iter().any(|class| class.source_failed);
-        if self.held.is_empty() && !failed && !report.budget_spent {
-            assert_eq!(report.pages_freed, freeable);
-        }
-        let left: usize = classes.iter().map(|class| class.pages_left).sum();
-        if !report.budget_spent {
-            assert_eq!(self.pool.freeable(), left);
-        }
-        assert_eq!(
-            report.pages_freed + self.pool.freeable(),
-            freeable + report.pages_grown
-        );
-        for class in classes {
-            assert_eq!(
-                class.pages_left,
-                class.pages_mapped + class.pages_unfinished
-            );
-            // Nobody else is here.
-            assert!(!class.overtaken, "{class:?}");
-        }
-    }
-
     fn hold(&mut self, victim: usize) {
         if let Some(victim) = self.victim(victim) {
             let Object { handle, bytes } = &self.objects[victim];
@@ -425,67 +305,6 @@ impl<L: RawRwLock + Send + Sync + 'static> Checked<L> {
             self.hold(victim);
             ops.into_iter().for_each(|op| self.apply(op));
             assert_eq!((map.as_ptr(), &*map), (address, &*bytes));
-        }
-    }
-
-    fn check(&self) {
-        let mut handles = HashSet::new();
-        for Object { handle, bytes } in &self.objects {
-            assert_eq!(*self.pool.read(handle), **bytes);
-            assert_eq!(self.pool.len(handle), bytes.len());
-            assert!(handles.insert(handle), "two objects, one handle");
-        }
-        self.held.iter().for_each(Held::check);
-        self.check_statistics();
-        self.check_freeable();
-        if self.config.max_pages == usize::MAX {
-            // At a limit insertions compact, too.
-            let automatic = self.pool.stats().objects_moved - self.reported;
-            let paid = self.config.slack.map_or(0, |_| self.frees / 2);
-            assert!(
-                automatic <= paid,
-                "{automatic} moves for {} frees",
-                self.frees
-            );
-        }
-    }
-
-    fn check_statistics(&self) {
-        let zspages: Vec<_> = self.pool.zspages().collect();
-        let sum = |of: fn(&zsalloc::ZspageInfo) -> usize| zspages.iter().map(of).sum::<usize>();
-        let (stats, rows) = (self.pool.stats(), self.pool.class_stats());
-        let row_sum = |of: fn(&zsalloc::ClassStats) -> usize| rows.iter().map(of).sum::<usize>();
-
-        assert_eq!(stats.objects, self.objects.len());
-        assert_eq!(sum(|zspage| zspage.used), stats.objects);
-        assert_eq!(row_sum(|row| row.obj_used), stats.objects);
-        assert_eq!(sum(|zspage| zspage.slots), row_sum(|row| row.obj_allocated));
-        assert_eq!(sum(|zspage| zspage.pages), row_sum(|row| row.pages_used));
-        assert_eq!(row_sum(|row| row.zspages.iter().sum()), zspages.len());
-        assert_eq!(stats.zspages, zspages.len());
-        assert_eq!(row_sum(|row| row.freeable), stats.freeable);
-        assert_eq!(self.pool.freeable(), stats.freeable);
-        assert_eq!(self.pool.resident_pages(), stats.resident_pages);
-        // The rest is retained.
-        let used = sum(|zspage| zspage.pages);
-        assert!(used <= stats.resident_pages);
-        assert!(stats.resident_pages <= used + self.config.retain);
-        assert!(stats.resident_pages <= self.config.max_pages);
-
-        assert!(zspages.iter().all(|z| 0 < z.used && z.used <= z.slots));
-        let mapped: HashSet<_> = self.held.iter().map(|held| held.map.as_ptr()).collect();
-        let busy = zspages.iter().filter(|zspage| zspage.mapped).count();
-        assert!(busy <= mapped.len() && (busy > 0) != mapped.is_empty());
-    }
-
-    /// With zsmalloc's classes: what the lengths of the objects alone say.
-    fn check_freeable(&self) {
-        if let ClassPolicy::Zsmalloc { chain_size } = self.config.classes {
-            let classes = kernel::classes(chain_size);
-            let lens = self.objects.iter().map(|object| object.bytes.len());
-            let target = kernel::target_pages(&classes, lens);
-            let pages: usize = self.pool.zspages().map(|zspage| zspage.pages).sum();
-            assert_eq!(self.pool.freeable(), pages - target);
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod calling_back;
 pub(crate) mod kernel;
 pub(crate) mod locks;
 pub(crate) mod regions;
+pub(crate) mod watched;
 
 /// xorshift64*: small, seeded, and good enough to pick sizes and victims.
 pub(crate) struct Random(u64);

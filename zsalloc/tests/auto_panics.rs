@@ -1,0 +1,120 @@
+//! Panics in code that frees and automatic compaction call: the pool goes on.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use common::calling_back::{Call, CallingBack};
+use common::watched::{ATTEMPTS_LEFT, Watched};
+use common::{is_intact, object};
+use zsalloc::lock_api::RawRwLock;
+use zsalloc::{AutoCompact, ClassPolicy, Handle, Heap, PageSource, Pool};
+
+fn fill<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, count: u64, len: usize) -> Vec<Handle> {
+    let objects = (0..count).map(|name| object(len, name));
+    objects
+        .map(|object| pool.insert(&object).unwrap())
+        .collect()
+}
+
+fn check<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, handles: &[Handle]) {
+    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+    assert!(
+        pool.zspages()
+            .all(|zspage| zspage.used > 0 && !zspage.mapped)
+    );
+}
+
+/// Every third object stays.
+fn two_thirds(handles: Vec<Handle>) -> (Vec<Handle>, Vec<Handle>) {
+    let handles = handles.into_iter().enumerate();
+    let (kept, freed): (Vec<_>, Vec<_>) = handles.partition(|(i, _)| i % 3 == 0);
+    let only = |pairs: Vec<(usize, Handle)>| pairs.into_iter().map(|(_, handle)| handle).collect();
+    (only(kept), only(freed))
+}
+
+/// Frees the objects, counting the frees that panicked.
+fn panics_of<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, handles: Vec<Handle>) -> usize {
+    let free = |handle| catch_unwind(AssertUnwindSafe(|| pool.free(handle))).is_err();
+    handles
+        .into_iter()
+        .map(free)
+        .filter(|&panicked| panicked)
+        .count()
+}
+
+#[test]
+fn a_step_in_which_a_lock_panics_leaves_all_in_order() {
+    let builder = Pool::builder()
+        .lock_with(|| Watched::INIT)
+        .backend(Heap::new());
+    let pool = builder
+        .auto_compact(AutoCompact::default().slack(0.0))
+        .build()
+        .unwrap();
+    let (kept, mut freed) = two_thirds(fill(&pool, 6000, 400));
+    let late = freed.split_off(1000);
+    // Every attempt from the third of the first step on.
+    ATTEMPTS_LEFT.set(2);
+    assert!(panics_of(&pool, freed) > 10);
+    check(&pool, &kept);
+    let moved = pool.stats().objects_moved;
+
+    ATTEMPTS_LEFT.set(usize::MAX);
+    assert_eq!(panics_of(&pool, late), 0);
+    check(&pool, &kept);
+    // Nothing is out of reach of the next steps and of compaction.
+    let stats = pool.stats();
+    assert!(stats.objects_moved > moved, "{stats:?}");
+    assert_eq!(pool.compact().pages_freed, stats.freeable);
+    pool.free_many(kept);
+    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
+}
+
+#[test]
+fn a_page_source_that_panics_costs_the_pages_it_was_given_and_no_others() {
+    let source = Arc::new(CallingBack::default());
+    let builder = Pool::builder().backend(source.clone());
+    let builder = builder.classes(ClassPolicy::Zsmalloc { chain_size: 4 });
+    let pool = builder
+        .auto_compact(AutoCompact::default().slack(0.0))
+        .build()
+        .unwrap();
+    let (kept, freed) = two_thirds(fill(&pool, 6000, 256));
+    source.set(Some(|call| {
+        assert_ne!(call, Call::Release, "the source fails")
+    }));
+    assert!(panics_of(&pool, freed) > 10);
+    source.set(None);
+    check(&pool, &kept);
+    let pages: usize = pool.zspages().map(|zspage| zspage.pages).sum();
+    assert_eq!(pool.resident_pages(), pages);
+    pool.free_many(kept);
+    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
+}
+
+#[test]
+fn a_batch_that_panics_leaves_no_empty_zspage() {
+    let source = Arc::new(CallingBack::default());
+    let builder = Pool::builder().backend(source.clone());
+    let builder = builder.classes(ClassPolicy::Zsmalloc { chain_size: 4 });
+    let pool = builder
+        .auto_compact(AutoCompact::default())
+        .build()
+        .unwrap();
+    let mut handles = fill(&pool, 30 * 16, 256);
+    let kept = handles.split_off(200);
+    source.set(Some(|call| {
+        assert_ne!(call, Call::Release, "the source fails")
+    }));
+    let free = AssertUnwindSafe(|| pool.free_many(handles));
+    assert!(catch_unwind(free).is_err());
+    source.set(None);
+    check(&pool, &kept);
+    // The first zspage was emptied; the rest of the batch is leaked, but not lost to the pool.
+    assert_eq!((pool.zspages().count(), pool.resident_pages()), (29, 29));
+    assert_eq!(pool.stats().objects, 29 * 16);
+    pool.free_many(kept);
+    assert_eq!(pool.resident_pages(), 12);
+}
