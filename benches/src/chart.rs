@@ -161,7 +161,7 @@ fn goal(cell: Cell) -> Option<f64> {
         })
 }
 
-fn vertical(svg: &mut String, x: f64, (top, bottom): (f64, f64), dashes: &str) {
+pub(crate) fn vertical(svg: &mut String, x: f64, (top, bottom): (f64, f64), dashes: &str) {
     writeln!(
         svg,
         "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\" stroke=\"#767676\" stroke-opacity=\"0.6\"{dashes}/>"
@@ -169,7 +169,7 @@ fn vertical(svg: &mut String, x: f64, (top, bottom): (f64, f64), dashes: &str) {
     .expect("writing to a string");
 }
 
-fn text(svg: &mut String, x: f64, y: f64, class: &str, text: &str) {
+pub(crate) fn text(svg: &mut String, x: f64, y: f64, class: &str, text: &str) {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
     writeln!(
         svg,
@@ -179,7 +179,7 @@ fn text(svg: &mut String, x: f64, y: f64, class: &str, text: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -194,7 +194,7 @@ mod tests {
     }
 
     /// Elements are closed in the order in which they were opened, and attributes have their quotes.
-    fn check_well_formed(svg: &str) -> Result<(), String> {
+    pub(crate) fn check_well_formed(svg: &str) -> Result<(), String> {
         let mut open = Vec::new();
         for piece in svg.split('<').skip(1) {
             let (tag, text) = piece.split_once('>').ok_or(format!("unclosed <{piece}"))?;

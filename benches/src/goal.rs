@@ -20,7 +20,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    fn admits(self, figure: f64) -> bool {
+    pub(crate) fn admits(self, figure: f64) -> bool {
         match self {
             Self::AtMost(bound) => figure <= bound,
             Self::AtLeast(bound) => figure >= bound,

@@ -10,12 +10,16 @@
 //! [`validator`] does the same for what a lock-order validator costs; `cargo run --release -p benches --bin validators` prints that.
 //!
 //! [`allocator`] does it for zsalloc beside malloc; `cargo run --release -p benches --bin allocators -- speed` prints that.
+//!
+//! [`density`] measures how much memory either takes; `cargo run --release -p benches --features allocators --bin density`
+//! prints that.
 
 pub mod allocator;
 pub mod cell;
 pub mod chart;
 pub mod contender;
 pub mod csv;
+pub mod density;
 pub mod floor;
 pub mod goal;
 pub mod load;
