@@ -128,13 +128,13 @@
 //! 5. **Freeing** takes the class from the length in the entry, which never changes while an object
 //!    moves; it locks the class and only then reads where the object is.
 //! 6. **Retiring.** A zspage that becomes empty is retired by whoever emptied it; one that compaction
-//!    is filling, or discarding pages of (isolated), by that compaction. First its place in the zspage table is cleared, so
-//!    that no thread that pins from now on can find its header: a reader whose entry led there loads
-//!    the entry again. Its pages go back at once: a reader that has found the header and is still
-//!    about to lock it will find its entry changed. Then its header and its index (and emptied
+//!    is filling, or discarding pages of (isolated), by that compaction. First its place in the
+//!    zspage table is cleared, so that no thread that pins from now on can find its header: a reader
+//!    whose entry led there loads the entry again. Then its header and its index (and emptied
 //!    segments of the tables likewise) are deferred: they are freed when every thread that was pinned
 //!    has unpinned. The index of a zspage is not reused before, so an entry that reads the same twice
-//!    means the same.
+//!    means the same. Its pages do not wait for that but go back at once: a reader that has found the
+//!    header and is still about to lock it will find its entry changed.
 //!
 //! # Sources
 //!

@@ -263,11 +263,6 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         if !is_broken("header cleared late") {
             cell.store(std::ptr::null_mut(), ordering(order::HEADER_CLEAR));
         }
-        // A reader that is still about to lock this zspage will find its entry changed and will not
-        // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
-        // is fine: nobody can migrate what is in no class.
-        // SAFETY: `take` gave this run to the zspage, and no object is left in it.
-        unsafe { self.pages.give(zspage.base(), zspage.pages()) };
         if is_broken("index free at once") {
             self.zspages.release([index], pin);
         }
@@ -285,6 +280,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // SAFETY: the header is ours, `L: Send + 'static` (invariant of `Pool`), and the table is
         // kept alive by the `Arc`.
         unsafe { pin.defer(free) };
+        // A reader that is still about to lock this zspage will find its entry changed and will not
+        // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
+        // is fine: nobody can migrate what is in no class. Last, as a page source may panic.
+        // SAFETY: `take` gave this run to the zspage, and no object is left in it.
+        unsafe { self.pages.give(zspage.base(), zspage.pages()) };
         if is_broken("header cleared late") {
             cell.store(std::ptr::null_mut(), ordering(order::HEADER_CLEAR));
         }
