@@ -91,6 +91,14 @@ pub fn trim_glibc() {
     unsafe { libc::malloc_trim(0) };
 }
 
+/// What glibc holds free, in all arenas.
+#[must_use]
+pub fn free_in_glibc() -> u64 {
+    // SAFETY: it only counts.
+    let counted = unsafe { libc::mallinfo2() };
+    counted.fordblks as u64
+}
+
 /// Empties this thread's cache and purges all arenas.
 #[cfg(feature = "allocators")]
 pub fn purge_jemalloc() {

@@ -20,30 +20,35 @@ pub struct Breakdown {
     pub metadata: u64,
     /// Pages beyond those that the objects need when packed: what compaction would give back.
     pub freeable: u64,
+    /// What malloc, from which a pool has its metadata, holds free since the pool exists: gaps between what is left of
+    /// metadata that was more once.
+    pub gaps: u64,
 }
 
 impl Breakdown {
     /// The fields, as they are told through a pipe.
     #[must_use]
-    pub const fn to_array(self) -> [u64; 5] {
+    pub const fn to_array(self) -> [u64; 6] {
         [
             self.rounding,
             self.tails,
             self.free,
             self.metadata,
             self.freeable,
+            self.gaps,
         ]
     }
 
     /// The fields of [`to_array`](Self::to_array).
     #[must_use]
-    pub const fn from_array([rounding, tails, free, metadata, freeable]: [u64; 5]) -> Self {
+    pub const fn from_array([rounding, tails, free, metadata, freeable, gaps]: [u64; 6]) -> Self {
         Self {
             rounding,
             tails,
             free,
             metadata,
             freeable,
+            gaps,
         }
     }
 }

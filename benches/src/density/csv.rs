@@ -9,7 +9,7 @@ use super::run::Sample;
 pub fn render(samples: &[Sample]) -> String {
     let mut file = String::from(
         "round,codec,contender,phase,objects,live_bytes,resident_bytes,ratio,operations,moves,rounding,tails,free_slots,\
-         metadata,freeable\n",
+         metadata,freeable,gaps\n",
     );
     for sample in samples {
         let answer = &sample.sight.answer;
@@ -46,13 +46,13 @@ mod tests {
 
     #[test]
     fn every_sight_is_a_line() {
-        let breakdown = Breakdown::from_array([1, 2, 3, 4, 5]);
+        let breakdown = Breakdown::from_array([1, 2, 3, 4, 5, 6]);
         let (contender, phase) = (Contender::Adaptive, Phase::Churned);
         let file = render(&[sample(0, contender, phase, 1_234_000, breakdown)]);
         let (head, line) = file.trim_end().split_once('\n').unwrap();
         assert_eq!(
             line,
-            "0,lz4,adaptive,churned,1000,1000000,1234000,1.23400,200,50,1,2,3,4,5"
+            "0,lz4,adaptive,churned,1000,1000000,1234000,1.23400,200,50,1,2,3,4,5,6"
         );
         assert_eq!(head.split(',').count(), line.split(',').count());
     }
