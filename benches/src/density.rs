@@ -6,6 +6,7 @@
 //!   [`shelf`]: its objects and what is done with them.
 //! - [`launch`]: the process that looks, from outside ([`resident`]); [`run`]: rounds, interleaved.
 //! - [`breakdown`]: where a pool's bytes are; [`goal`]: what it should reach; [`report`], [`csv`] and [`chart`].
+//! - [`growth`]: the same with few objects and with many; [`growth_report`].
 //!
 //! `cargo run --release -p benches --features allocators --bin density` prints it.
 
@@ -17,6 +18,8 @@ pub mod child;
 pub mod contender;
 pub mod csv;
 pub mod goal;
+pub mod growth;
+pub mod growth_report;
 pub mod launch;
 pub mod report;
 pub mod resident;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::ops::RangeInclusive;
 
 use crate::allocator::corpus::{Corpus, PAGE};
+use crate::work::Dice;
 
 /// How pages are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +108,21 @@ impl Blobs {
         &self.bytes[start as usize..self.ends[number] as usize]
     }
 
+    /// The same bytes in pieces of random lengths.
+    #[must_use]
+    pub fn cut(&self, lengths: RangeInclusive<usize>) -> Self {
+        let mut dice = Dice::new(1);
+        let mut pieces = Self::default();
+        let mut rest = &self.bytes[..];
+        let sides = (lengths.end() - lengths.start() + 1) as u64;
+        while rest.len() >= *lengths.end() {
+            let piece;
+            (piece, rest) = rest.split_at(lengths.start() + dice.roll(sides) as usize);
+            pieces.push(piece);
+        }
+        pieces
+    }
+
     /// Writes them for [`receive`](Self::receive).
     ///
     /// # Errors
@@ -170,10 +187,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn pieces_have_the_lengths_asked_for() {
+        let pieces = blobs(1000, 100).cut(16..=128);
+        let lengths: Vec<usize> = (0..pieces.len())
+            .map(|one| pieces.blob(one).len())
+            .collect();
+        assert_eq!(lengths.iter().min(), Some(&16));
+        assert_eq!(lengths.iter().max(), Some(&128));
+        assert!(pieces.bytes() > 100_000 - 128);
+    }
+
+    #[test]
     fn pages_are_what_the_codec_makes_of_them() {
         let folder = std::env::temp_dir().join(format!("blobs-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut dice = crate::work::Dice::new(5);
+        let mut dice = Dice::new(5);
         let noise: Vec<u8> = (0..PAGE).map(|_| dice.roll(256) as u8).collect();
         let text: Vec<u8> = (0..PAGE).map(|place| (place / 64) as u8).collect();
         std::fs::write(folder.join("pages"), [&noise[..], &text[..]].concat()).unwrap();

@@ -7,6 +7,7 @@ use super::blobs::Blobs;
 use super::blocks;
 use super::breakdown::{Breakdown, Explained};
 use super::contender::Contender;
+use super::growth::{self, Load};
 use super::scenario::{Phase, Scenario};
 use super::shelf::Shelf;
 
@@ -57,37 +58,56 @@ impl Answer {
     }
 }
 
+/// What a child does.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Phases { scenario: Scenario, seed: u64 },
+    Growth(Load),
+}
+
 /// The child's end of the pipes.
 pub struct Process {
-    scenario: Scenario,
-    seed: u64,
+    task: Task,
     blobs: Blobs,
     input: Box<dyn BufRead>,
     output: Box<dyn Write>,
 }
 
 impl Process {
-    /// What the program does as a child.
+    /// A child that goes through a scenario.
     ///
     /// # Errors
     ///
     /// In words, if an argument or an object is wrong, or the other process is gone.
     pub fn run(contender: &str, scenario: &str, seed: u64) -> Result<(), String> {
+        let scenario = Scenario::of_word(scenario).ok_or("no such scenario")?;
+        Self::begin(contender, Task::Phases { scenario, seed })
+    }
+
+    /// A child that stores, reads and frees many objects.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn grow(contender: &str, load: &str) -> Result<(), String> {
+        let load = Load::of_word(load).ok_or("no such load")?;
+        Self::begin(contender, Task::Growth(load))
+    }
+
+    fn begin(contender: &str, task: Task) -> Result<(), String> {
         no_huge_pages()?;
         let contender = Contender::of_name(contender).ok_or("no such contender")?;
-        let scenario = Scenario::of_word(scenario).ok_or("no such scenario")?;
         let mut input = BufReader::new(io::stdin());
         let blobs = Blobs::receive(&mut input).map_err(|error| error.to_string())?;
         contender.perform(&mut Self {
-            scenario,
-            seed,
+            task,
             blobs,
             input: Box::new(input),
             output: Box::new(io::stdout()),
         })
     }
 
-    /// Goes through the scenario with a store.
+    /// Does its task with a store.
     ///
     /// # Errors
     ///
@@ -97,25 +117,45 @@ impl Process {
         S: Explained + Sync,
         S::Key: Send,
     {
-        // Out of the way of the borrow checker; the scenario does not change it.
+        // Out of the way of the borrow checker; no task changes them.
         let blobs = std::mem::take(&mut self.blobs);
-        let mut shelf = Shelf::new(&blobs, self.seed);
+        match self.task {
+            Task::Phases { scenario, seed } => self.phases(scenario, seed, &blobs, new),
+            Task::Growth(load) => growth::perform(load, &blobs, new, |line| self.tell(line)),
+        }
+    }
+
+    fn phases<S>(
+        &mut self,
+        scenario: Scenario,
+        seed: u64,
+        blobs: &Blobs,
+        new: impl FnOnce() -> S,
+    ) -> Result<(), String>
+    where
+        S: Explained + Sync,
+        S::Key: Send,
+    {
+        let mut shelf = Shelf::new(blobs, seed);
         // What was freed so far goes back, lest the store find memory that the baseline has already.
         blocks::trim_glibc();
-        self.answer(Answer {
-            phase: Phase::Baseline,
-            objects: 0,
-            live: 0,
-            operations: 0,
-            moves: 0,
-            breakdown: Breakdown::default(),
-        })?;
+        self.tell(
+            &Answer {
+                phase: Phase::Baseline,
+                objects: 0,
+                live: 0,
+                operations: 0,
+                moves: 0,
+                breakdown: Breakdown::default(),
+            }
+            .line(),
+        )?;
         let gaps = blocks::free_in_glibc();
         let store = new();
-        if self.scenario != Scenario::Churn {
+        if scenario != Scenario::Churn {
             shelf.fill(&store);
         }
-        for &phase in self.scenario.phases() {
+        for &phase in scenario.phases() {
             let before = store.moved();
             let operations = advance(phase, &store, &mut shelf);
             shelf.verify(&store)?;
@@ -124,21 +164,24 @@ impl Process {
             if breakdown.metadata > 0 {
                 breakdown.gaps = blocks::free_in_glibc().saturating_sub(gaps);
             }
-            self.answer(Answer {
-                phase,
-                objects,
-                live,
-                operations,
-                moves: store.moved() - before,
-                breakdown,
-            })?;
+            self.tell(
+                &Answer {
+                    phase,
+                    objects,
+                    live,
+                    operations,
+                    moves: store.moved() - before,
+                    breakdown,
+                }
+                .line(),
+            )?;
         }
         Ok(())
     }
 
     /// Tells, and waits for the other process to have looked.
-    fn answer(&mut self, answer: Answer) -> Result<(), String> {
-        let told = writeln!(self.output, "{}", answer.line()).and_then(|()| self.output.flush());
+    fn tell(&mut self, line: &str) -> Result<(), String> {
+        let told = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
         told.map_err(|error| error.to_string())?;
         let mut line = String::new();
         match self.input.read_line(&mut line) {
@@ -197,8 +240,7 @@ fn no_huge_pages() -> Result<(), String> {
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
-            .field("scenario", &self.scenario)
-            .field("seed", &self.seed)
+            .field("task", &self.task)
             .field("blobs", &self.blobs)
             .finish_non_exhaustive()
     }
@@ -229,8 +271,7 @@ mod tests {
     fn answers(contender: Contender, scenario: Scenario) -> Vec<Answer> {
         let page = Page::default();
         let mut process = Process {
-            scenario,
-            seed: 1,
+            task: Task::Phases { scenario, seed: 1 },
             blobs: blobs(1000, 400),
             input: Box::new(&b"\n\n\n\n\n\n\n\n\n\n"[..]),
             output: Box::new(page.clone()),
@@ -272,8 +313,10 @@ mod tests {
     #[test]
     fn a_child_ends_when_nobody_looks() {
         let mut process = Process {
-            scenario: Scenario::Fifo,
-            seed: 1,
+            task: Task::Phases {
+                scenario: Scenario::Fifo,
+                seed: 1,
+            },
             blobs: blobs(1000, 4),
             input: Box::new(io::empty()),
             output: Box::new(io::sink()),

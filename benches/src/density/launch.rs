@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::blobs::Blobs;
 use super::child::Answer;
 use super::contender::Contender;
 use super::resident::Resident;
-use super::scenario::{Phase, Scenario};
+use super::scenario::Scenario;
 
 /// The memory of one child at one phase.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,66 +31,87 @@ pub fn observe(
     seed: u64,
     blobs: &Blobs,
 ) -> Result<Vec<Sight>, String> {
-    let mut command = Command::new(program);
-    command.args([
-        "child",
-        contender.name(),
-        scenario.word(),
-        &seed.to_string(),
-    ]);
-    // What would change how an allocator works.
-    for name in [
-        "MALLOC_ARENA_MAX",
-        "GLIBC_TUNABLES",
-        "_RJEM_MALLOC_CONF",
-        "LD_PRELOAD",
-    ] {
-        command.env_remove(name);
-    }
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = Running(child.map_err(|error| format!("{}: {error}", contender.name()))?);
-    let sights = child.look(scenario, blobs);
+    let seed = seed.to_string();
+    let arguments = ["child", contender.name(), scenario.word(), &seed];
+    let look = || -> Result<Vec<Sight>, String> {
+        let mut child = Child::start(program, &arguments, blobs)?;
+        let (_, before) = child.next()?;
+        let sights = scenario.phases().iter().map(|&phase| {
+            let (line, counted) = child.next()?;
+            let answer = Answer::parse(&line).filter(|answer| answer.phase == phase);
+            Ok(Sight {
+                answer: answer.ok_or_else(|| format!("at {} it said {line:?}", phase.word()))?,
+                grown: counted.saturating_sub(before),
+            })
+        });
+        sights.collect()
+    };
     // Its own words on stderr say more.
-    sights.map_err(|error| format!("{}, {}: {error}", contender.name(), scenario.word()))
+    look().map_err(|error| format!("{}, {}: {error}", contender.name(), scenario.word()))
 }
 
 /// A child, which ends with this.
-struct Running(Child);
+#[derive(Debug)]
+pub struct Child {
+    process: process::Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
 
-impl Running {
-    fn look(&mut self, scenario: Scenario, blobs: &Blobs) -> Result<Vec<Sight>, String> {
-        let pid = self.0.id();
-        let mut input = self.0.stdin.take().expect("piped");
-        let mut output = BufReader::new(self.0.stdout.take().expect("piped"));
-        blobs.send(&mut input).map_err(|error| error.to_string())?;
-        let mut baseline = None;
-        let mut sights = Vec::new();
-        let phases = [Phase::Baseline];
-        for &phase in phases.iter().chain(scenario.phases()) {
-            let mut line = String::new();
-            output
-                .read_line(&mut line)
-                .map_err(|error| error.to_string())?;
-            let answer = Answer::parse(&line).filter(|answer| answer.phase == phase);
-            let answer = answer.ok_or_else(|| format!("at {} it said {line:?}", phase.word()))?;
-            let counted = Resident::of(pid)?.counted();
-            let before = *baseline.get_or_insert(counted);
-            if phase != Phase::Baseline {
-                sights.push(Sight {
-                    answer,
-                    grown: counted.saturating_sub(before),
-                });
-            }
-            input.write_all(b"\n").map_err(|error| error.to_string())?;
+impl Child {
+    /// Starts this program with such arguments and hands it the blobs.
+    ///
+    /// # Errors
+    ///
+    /// In words, if it does not start or does not take them.
+    pub fn start(program: &Path, arguments: &[&str], blobs: &Blobs) -> Result<Self, String> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        // What would change how an allocator works.
+        for name in [
+            "MALLOC_ARENA_MAX",
+            "GLIBC_TUNABLES",
+            "_RJEM_MALLOC_CONF",
+            "LD_PRELOAD",
+        ] {
+            command.env_remove(name);
         }
-        Ok(sights)
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut process = started.map_err(|error| error.to_string())?;
+        let input = process.stdin.take().expect("piped");
+        let output = BufReader::new(process.stdout.take().expect("piped"));
+        let mut child = Self {
+            process,
+            input,
+            output,
+        };
+        let sent = blobs.send(&mut child.input);
+        sent.map_err(|error| error.to_string())?;
+        Ok(child)
+    }
+
+    /// The next line that it says, and its memory while it waited. It goes on after that.
+    ///
+    /// # Errors
+    ///
+    /// In words, if it ends, or its memory cannot be counted.
+    pub fn next(&mut self) -> Result<(String, u64), String> {
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line);
+        if read.map_err(|error| error.to_string())? == 0 {
+            return Err("it ended early".to_owned());
+        }
+        let counted = Resident::of(self.process.id())?.counted();
+        let answered = self.input.write_all(b"\n");
+        answered.map_err(|error| error.to_string())?;
+        Ok((line, counted))
     }
 }
 
-impl Drop for Running {
+impl Drop for Child {
     fn drop(&mut self) {
         // It has said everything, or what it would say does not matter any more.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

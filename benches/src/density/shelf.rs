@@ -3,6 +3,7 @@
 //! A shelf is as large as it will ever be, and all of it was written, before the store exists: so the memory of its keys
 //! belongs to the baseline.
 
+use std::hint::black_box;
 use std::thread;
 
 use zsalloc::testbed::Store;
@@ -34,8 +35,14 @@ impl<'a, K> Shelf<'a, K> {
     /// One empty place a blob.
     #[must_use]
     pub fn new(blobs: &'a Blobs, seed: u64) -> Self {
+        Self::with_places(blobs, blobs.len(), seed)
+    }
+
+    /// So many empty places.
+    #[must_use]
+    pub fn with_places(blobs: &'a Blobs, places: usize, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let mut order: Vec<u32> = (0..blobs.len() as u32).collect();
+        let mut order: Vec<u32> = (0..places as u32).collect();
         dice.shuffle(&mut order);
         // Numbers that are not zero, so that every page is written.
         let places = order.iter().map(|&blob| Place { key: None, blob });
@@ -57,10 +64,23 @@ impl<'a, K> Shelf<'a, K> {
 }
 
 impl<K: Send> Shelf<'_, K> {
-    /// Stores each blob once.
+    /// Stores a blob in each place, one after the other, again from the first after the last.
     pub fn fill<S: Store<Key = K>>(&mut self, store: &S) {
-        for (place, number) in self.places.iter_mut().zip(0..) {
+        let numbers = (0..self.blobs.len() as u32).cycle();
+        for (place, number) in self.places.iter_mut().zip(numbers) {
             place.put(store, self.blobs, number);
+        }
+    }
+
+    /// Reads a byte of each cache line of all objects in random order.
+    pub fn read<S: Store<Key = K>>(&self, store: &S) {
+        for &number in &self.order {
+            if let Some(key) = &self.places[number as usize].key {
+                store.get(key, |bytes| {
+                    let lines = bytes.iter().step_by(64);
+                    black_box(lines.fold(0_u8, |sum, byte| sum ^ byte));
+                });
+            }
         }
     }
 
