@@ -24,8 +24,11 @@ fn every_allocator_is_seen_at_every_phase() {
     for line in csv.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         let number = |cell: usize| cells[cell].parse::<f64>().unwrap();
-        // No store holds its objects in less memory than they have bytes.
-        assert!(number(6) >= number(5) && number(5) > 0.0, "{line}");
+        // No store holds its objects in less memory than they have bytes, but for a few pages that malloc had before.
+        assert!(
+            number(6) + 65536.0 >= number(5) && number(5) > 0.0,
+            "{line}"
+        );
         seen += 1;
     }
     // At least glibc, zsmalloc's classes, adaptive and automatic at 8 phases, two other locks at 6.

@@ -192,9 +192,9 @@ fn observe(
     blobs: &Blobs,
 ) -> Result<Sample, String> {
     let mut child = Child::start(program, &["grow", contender.name(), load.word], blobs)?;
-    let (_, before) = child.next()?;
-    let (_, grown) = child.next()?;
-    let (line, left) = child.next()?;
+    let (_, before) = child.look()?;
+    let (_, grown) = child.look()?;
+    let (line, left) = child.look()?;
     let told = Told::parse(&line).filter(|told| told.live > 0);
     Ok(Sample {
         round: 0,

@@ -35,9 +35,9 @@ pub fn observe(
     let arguments = ["child", contender.name(), scenario.word(), &seed];
     let look = || -> Result<Vec<Sight>, String> {
         let mut child = Child::start(program, &arguments, blobs)?;
-        let (_, before) = child.next()?;
+        let (_, before) = child.look()?;
         let sights = scenario.phases().iter().map(|&phase| {
-            let (line, counted) = child.next()?;
+            let (line, counted) = child.look()?;
             let answer = Answer::parse(&line).filter(|answer| answer.phase == phase);
             Ok(Sight {
                 answer: answer.ok_or_else(|| format!("at {} it said {line:?}", phase.word()))?,
@@ -95,7 +95,7 @@ impl Child {
     /// # Errors
     ///
     /// In words, if it ends, or its memory cannot be counted.
-    pub fn next(&mut self) -> Result<(String, u64), String> {
+    pub fn look(&mut self) -> Result<(String, u64), String> {
         let mut line = String::new();
         let read = self.output.read_line(&mut line);
         if read.map_err(|error| error.to_string())? == 0 {
