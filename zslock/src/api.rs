@@ -10,7 +10,7 @@ use lock_api::{
     RawRwLockUpgradeDowngrade, RawRwLockUpgradeFair,
 };
 
-use crate::dep_map::Held;
+use crate::dep_map::{DepMap, Held};
 use crate::lockdep::{Attempt, Mode};
 use crate::raw::{RawPolicyLock, too_many_readers};
 
@@ -87,6 +87,54 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     fn not_upgraded(&self, mut token: UpgradableToken) -> UpgradableToken {
         self.dep.set_mode(&mut token.0, Self::UPGRADABLE);
         token
+    }
+}
+
+impl<const GATED: bool> RawPolicyLock<GATED> {
+    /// Unlocks a read lock by one step, after which the lock is not touched any more: its memory may be freed by
+    /// whoever finds the lock free.
+    ///
+    /// An ordinary unlock may have to wake those who wait, and then touches the lock after the step that releases it (rule 8
+    /// of [the contract](crate#the-contract)). This one hands the guard back instead, with nothing changed: then protect the memory
+    /// and call [`unlock_shared`](RawRwLock::unlock_shared). So only an unlock with waiters pays for the protection. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// The guard, if somebody may be parked; with the feature `debug-lockdep` always, as the validator keeps its map in the lock
+    /// and has to be told before the step, which may then turn out to be impossible.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unlock_shared`](RawRwLock::unlock_shared): the caller holds a read lock of this lock, and `guard` is from it. If it
+    /// is handed back the caller holds it still.
+    ///
+    /// # Examples
+    ///
+    /// The last reader to leave frees a lock that it finds free, if it is the one who takes it:
+    ///
+    /// ```
+    /// use std::ptr::NonNull;
+    /// use zslock::{RawZsLock, lock_api::RawRwLock};
+    ///
+    /// let lock = NonNull::from(Box::leak(Box::new(RawZsLock::new())));
+    /// // SAFETY: nobody frees the lock while it is read-locked.
+    /// let raw = unsafe { lock.as_ref() };
+    /// let guard = raw.lock_shared();
+    /// // SAFETY: the guard of the lock just taken.
+    /// if let Err(guard) = unsafe { raw.try_unlock_shared_at_once(guard) } {
+    ///     // Here the memory would be protected: with more threads than this one, somebody may wait.
+    ///     // SAFETY: as above.
+    ///     unsafe { raw.unlock_shared(guard) };
+    /// }
+    /// // SAFETY: nobody else knows the lock, and this thread has done with it.
+    /// drop(unsafe { Box::from_raw(lock.as_ptr()) });
+    /// ```
+    #[inline]
+    pub unsafe fn try_unlock_shared_at_once(&self, guard: ReadToken) -> Result<(), ReadToken> {
+        if DepMap::VALIDATES || !self.read_unlock_at_once() {
+            return Err(guard);
+        }
+        Ok(())
     }
 }
 

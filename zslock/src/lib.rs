@@ -34,8 +34,10 @@
 //!    panics.) A zero or past timeout tries once, a `Duration` beyond `Instant` waits for ever, and a waiter that was woken
 //!    tries once more before it reports a time-out.
 //! 8. When threads wait, an unlock may touch the word *after* the step that releases it. Memory that is freed as soon
-//!    as its lock is free must therefore be protected (zsalloc pins a crossbeam epoch around the unlock). A lock behind a
-//!    reference or an `Arc` that the guard borrows is always safe.
+//!    as its lock is free must therefore be protected (by a pin of a crossbeam epoch around the unlock, say). A lock behind a
+//!    reference or an `Arc` that the guard borrows is always safe. When nobody waits,
+//!    [`try_unlock_shared_at_once`](RawPolicyLock::try_unlock_shared_at_once) unlocks a read lock by a step after which the lock is
+//!    not touched, and needs no protection; when somebody does it hands the guard back (zsalloc pins only then).
 //!
 //! [`GatedZsLock`] is the same code under the ordinary policy: a waiting writer closes the gate to new readers.
 //!

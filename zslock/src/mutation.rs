@@ -3,10 +3,11 @@
 //!
 //! `ZSLOCK_MUTANT` names what is broken: a site of [`order`](crate::order), whose ordering becomes `Relaxed`, or one of
 //! [`PROTOCOL`]. Orderings are resolved here; most protocol mutants live in this atomic and in the parker's twin, two in
-//! `slow/wake.rs`.
+//! `slow/wake.rs`, and two in `raw.rs`.
 
 use std::sync::OnceLock;
 
+use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32 as LoomU32, Ordering};
 
 use crate::raw::RawPolicyLock;
@@ -33,6 +34,8 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "swap for sub",
     "hand-over omitted",
     "grant omitted",
+    "parked ignored at once",
+    "touched at once",
 ];
 
 /// The control: makes the lock stronger, so no model may notice.
@@ -92,33 +95,61 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         self.word
             .sub(n * state::ONE_READER, crate::order::READ_UNLOCK);
     }
+
+    /// The memory of the lock is given to something else. Whatever was or will be done to the lock and is not ordered
+    /// before fails the model.
+    #[doc(hidden)]
+    pub fn memory_is_freed(&self) {
+        self.word.memory_is_freed();
+    }
 }
 
-/// loom's atomic, in which two protocol mutants live.
-pub(crate) struct AtomicU32(LoomU32);
+/// loom's atomic, in which two protocol mutants live, and the memory that it lies in: every operation is an access to it.
+pub(crate) struct AtomicU32 {
+    atomic: LoomU32,
+    memory: UnsafeCell<()>,
+}
+
+// SAFETY: the cell holds nothing; loom itself reports the accesses that are not ordered.
+unsafe impl Send for AtomicU32 {}
+// SAFETY: as above.
+unsafe impl Sync for AtomicU32 {}
 
 impl AtomicU32 {
     pub(crate) fn new(value: u32) -> Self {
-        Self(LoomU32::new(value))
+        Self {
+            atomic: LoomU32::new(value),
+            memory: UnsafeCell::new(()),
+        }
+    }
+
+    /// The atomic, and a note that its memory is in use. Before the operation: that one may be what lets others free it.
+    fn touch(&self) -> &LoomU32 {
+        self.memory.with(|_| ());
+        &self.atomic
+    }
+
+    pub(crate) fn memory_is_freed(&self) {
+        self.memory.with_mut(|_| ());
     }
 
     pub(crate) fn load(&self, ordering: Ordering) -> u32 {
-        self.0.load(ordering)
+        self.touch().load(ordering)
     }
 
     pub(crate) fn fetch_add(&self, n: u32, ordering: Ordering) -> u32 {
-        self.0.fetch_add(n, ordering)
+        self.touch().fetch_add(n, ordering)
     }
 
     pub(crate) fn fetch_and(&self, mask: u32, ordering: Ordering) -> u32 {
-        self.0.fetch_and(mask, ordering)
+        self.touch().fetch_and(mask, ordering)
     }
 
     pub(crate) fn fetch_sub(&self, n: u32, ordering: Ordering) -> u32 {
         if n == state::WRITE && is_broken("swap for sub") {
-            return self.0.swap(0, ordering);
+            return self.touch().swap(0, ordering);
         }
-        self.0.fetch_sub(n, ordering)
+        self.touch().fetch_sub(n, ordering)
     }
 
     pub(crate) fn compare_exchange_weak(
@@ -132,6 +163,7 @@ impl AtomicU32 {
         if only_parks && is_broken("parked bit not set") {
             return Ok(old);
         }
-        self.0.compare_exchange_weak(old, new, success, failure)
+        self.touch()
+            .compare_exchange_weak(old, new, success, failure)
     }
 }

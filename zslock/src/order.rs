@@ -58,6 +58,9 @@ sites! {
     /// Read unlock. Release: pairs with every ordering that admits a writer. Weaker, the reader's accesses may be seen after
     /// its unlock, while the next writer changes the data: the bug of the lock as it was posted to LKML.
     READ_UNLOCK = Release;
+    /// The compare-exchange of a read unlock that touches the lock no more. Release: as [`READ_UNLOCK`]. Weaker, the memory
+    /// of the lock itself may be freed while this reader is still in its section.
+    READ_UNLOCK_AT_ONCE = Release;
 
     /// The compare-exchange of a write lock that nobody is in the way of. Acquire: pairs with [`READ_UNLOCK`],
     /// [`WRITE_UNLOCK`] and [`UPGRADABLE_UNLOCK`]. Weaker, the writer may overtake an earlier section.

@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::dep_map::DepMap;
 use crate::order;
-use crate::primitive::const_unless_loom;
+use crate::primitive::{const_unless_loom, is_broken};
 use crate::state::{self, ONE_READER, PARKED, READERS, UPGRADABLE, WRITE, WRITER};
 use crate::word::Word;
 
@@ -119,6 +119,24 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         if Self::was_last_reader(word) {
             self.wake_after_readers(word, fair);
         }
+    }
+
+    /// `read_unlock` for when nobody is parked: its step is the last that this thread does to the lock. `false`, with nothing
+    /// changed, if somebody may be parked.
+    #[inline]
+    pub(crate) fn read_unlock_at_once(&self) -> bool {
+        // A waiter sets its bit before it parks, and looks at the word again after that. With no bit set in the word that is
+        // replaced, whoever parks later sees that this reader has left: there is nobody to wake. The other flags (a
+        // writer with a claim, an upgradable holder) are of threads that look at the word by themselves.
+        let leave = |word| {
+            let is_anyone_parked = word & PARKED != 0 && !is_broken("parked ignored at once");
+            (!is_anyone_parked).then(|| word - ONE_READER)
+        };
+        let left = self.word.update(order::READ_UNLOCK_AT_ONCE, leave);
+        if left.is_some() && is_broken("touched at once") {
+            self.snapshot();
+        }
+        left.is_some()
     }
 
     /// Takes a lock that nobody holds and nobody waits for; anything else is left to the slow path.

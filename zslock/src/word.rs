@@ -69,4 +69,9 @@ impl Word {
             }
         }
     }
+
+    #[cfg(zslock_loom)]
+    pub(crate) fn memory_is_freed(&self) {
+        self.0.memory_is_freed();
+    }
 }

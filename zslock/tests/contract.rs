@@ -7,6 +7,8 @@
 #[path = "contract/common.rs"]
 mod common;
 
+#[path = "contract/at_once.rs"]
+mod at_once;
 #[path = "contract/exclusion.rs"]
 mod exclusion;
 #[path = "contract/guards.rs"]

@@ -12,6 +12,8 @@ mod model;
 #[path = "loom/mutants.rs"]
 mod mutants;
 
+#[path = "loom/at_once.rs"]
+mod at_once;
 #[path = "loom/exclusion.rs"]
 mod exclusion;
 #[path = "loom/gated.rs"]

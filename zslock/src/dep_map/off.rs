@@ -14,6 +14,9 @@ pub(crate) struct Held;
 pub(crate) struct Pending;
 
 impl DepMap {
+    /// Whether a release has to be told to the validator.
+    pub(crate) const VALIDATES: bool = false;
+
     pub(crate) const fn instance(_gated: bool) -> Self {
         Self
     }

@@ -19,6 +19,9 @@ pub(crate) struct Pending<'a> {
 }
 
 impl DepMap {
+    /// Whether a release has to be told to the validator.
+    pub(crate) const VALIDATES: bool = true;
+
     pub(crate) const fn instance(gated: bool) -> Self {
         Self(declare(LockMap::instance(), gated))
     }

@@ -18,9 +18,26 @@ pub(crate) trait Raw:
     + Sync
     + 'static
 {
+    /// The lock's method of this name.
+    ///
+    /// # Safety
+    ///
+    /// That of the lock's method.
+    unsafe fn try_unlock_shared_at_once(
+        &self,
+        guard: Self::SharedGuard,
+    ) -> Result<(), Self::SharedGuard>;
 }
 
-impl<const GATED: bool> Raw for zslock::RawPolicyLock<GATED> {}
+impl<const GATED: bool> Raw for zslock::RawPolicyLock<GATED> {
+    unsafe fn try_unlock_shared_at_once(
+        &self,
+        guard: Self::SharedGuard,
+    ) -> Result<(), Self::SharedGuard> {
+        // SAFETY: the caller's promise.
+        unsafe { self.try_unlock_shared_at_once(guard) }
+    }
+}
 
 /// Waits until the lock's `Debug` output contains `what`: how a test knows that another thread has begun to wait.
 pub(crate) fn wait_until<R: Raw, T>(lock: &RwLock<R, T>, what: &str) {

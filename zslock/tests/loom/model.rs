@@ -30,6 +30,17 @@ pub(crate) trait Raw:
     fn forget_readers(&self, n: u32);
     /// Counts them out again.
     fn remember_readers(&self, n: u32);
+    /// The lock's method of this name.
+    ///
+    /// # Safety
+    ///
+    /// That of the lock's method.
+    unsafe fn try_unlock_shared_at_once(
+        &self,
+        guard: Self::SharedGuard,
+    ) -> Result<(), Self::SharedGuard>;
+    /// The memory of the lock is given to something else.
+    fn memory_is_freed(&self);
 }
 
 impl<const GATED: bool> Raw for RawPolicyLock<GATED> {
@@ -42,6 +53,16 @@ impl<const GATED: bool> Raw for RawPolicyLock<GATED> {
     fn remember_readers(&self, n: u32) {
         self.remember_readers(n);
     }
+    unsafe fn try_unlock_shared_at_once(
+        &self,
+        guard: Self::SharedGuard,
+    ) -> Result<(), Self::SharedGuard> {
+        // SAFETY: the caller's promise.
+        unsafe { self.try_unlock_shared_at_once(guard) }
+    }
+    fn memory_is_freed(&self) {
+        self.memory_is_freed();
+    }
 }
 
 /// A number that loom watches: an access that is not ordered after the last conflicting one fails the model.
@@ -53,6 +74,10 @@ unsafe impl Send for Watched {}
 unsafe impl Sync for Watched {}
 
 impl Watched {
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+
     pub(crate) fn get(&self) -> usize {
         // SAFETY: loom checks that no write is concurrent.
         self.0.with(|value| unsafe { *value })
@@ -67,7 +92,7 @@ impl Watched {
 pub(crate) type Lock<R> = RwLock<R, Watched>;
 
 pub(crate) fn lock<R: Raw>() -> Arc<Lock<R>> {
-    Arc::new(RwLock::from_raw(R::make(), Watched(UnsafeCell::new(0))))
+    Arc::new(RwLock::from_raw(R::make(), Watched::new()))
 }
 
 /// Defines each model once for the plain lock and once for the gated one.
