@@ -119,9 +119,12 @@
 //!    under the same two locks, so either permits reading it. Slots change only under the class lock.
 //!    (The owner of a handle, who alone can name the object, needs only the class lock to free it,
 //!    and only a map of it to change its length.)
-//! 3. **Unmapping pins, too.** A lock may touch its own word after the store that releases it, and
-//!    the header that contains it must outlive that. A map pins nothing while it is held; what keeps
-//!    the header alive then is the object in it.
+//! 3. **Unmapping pins, too, unless the lock is done by its releasing step.** A lock may touch its own
+//!    word after that step, to wake those who wait, and the header that contains it must outlive that.
+//!    zslock's locks can release by a step that is the last if nobody is parked
+//!    ([`try_unlock_shared_at_once`](zslock::RawPolicyLock::try_unlock_shared_at_once)); then no pin is
+//!    taken. Every other unmapping pins first. A map pins nothing while it is held; what keeps
+//!    the header alive then, up to and including that step, is the object in it.
 //! 4. **Storing** takes the slot and the zspage's read lock and publishes the entry under the class
 //!    lock, and copies the bytes after that. Compaction never sees half-written bytes, as the zspage
 //!    is busy.
@@ -147,6 +150,7 @@
 //! neither the compaction of its class nor the return of free pages.
 
 mod alloc;
+mod at_once;
 mod auto_compact;
 mod backend;
 mod borrows;

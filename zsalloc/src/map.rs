@@ -149,8 +149,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     pub fn copy_to(&self, handle: &Handle, target: &mut [u8]) -> usize {
         let index = self.index_of(handle);
-        // One pin for finding the object and for letting go of it: each costs a barrier, and a copy is
-        // short.
+        // One pin for finding the object and for letting go of it: whatever the lock, that needs no
+        // second barrier.
         let pin = reclaim::pin();
         // SAFETY: the handle is live, and borrowed for longer than the map lives.
         let object = unsafe { self.map_within(index, &pin) };

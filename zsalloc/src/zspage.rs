@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lock_api::RawRwLock;
 
+use crate::at_once;
 use crate::primitive::{AtomicPtr, is_broken, shadow};
 use crate::reclaim::{self, Pin};
 
@@ -174,35 +175,92 @@ impl<L: RawRwLock> ReadHold<L> {
 }
 
 impl<L: RawRwLock> ReadHold<L> {
-    /// Lets go within the caller's pin, which is as good as the one that `drop` takes.
+    /// Lets go within the caller's pin, which is as good as the one that `drop` may take.
     #[inline]
     pub(crate) fn end(self, _pin: &Pin) {
-        // SAFETY: pinned by the caller, and not dropped.
-        unsafe { ManuallyDrop::new(self).unlock() };
+        let mut hold = ManuallyDrop::new(self);
+        // SAFETY: not dropped, so taken once.
+        let guard = unsafe { ManuallyDrop::take(&mut hold.guard) };
+        // SAFETY: pinned by the caller; the guard is this hold's.
+        unsafe { Self::unlock(hold.zspage, guard) };
+    }
+
+    /// Lets go without a pin, by the last step that this thread does to the header. The guard comes back, and the zspage is
+    /// still held, if the lock cannot promise that.
+    ///
+    /// # Safety
+    ///
+    /// `guard` is that of a hold of `zspage`, which ends here or when the guard that comes back does.
+    #[inline(always)]
+    unsafe fn unlock_at_once(
+        zspage: NonNull<Zspage<L>>,
+        guard: L::SharedGuard,
+    ) -> Result<(), L::SharedGuard> {
+        shadow::read(zspage);
+        // Only the lock is borrowed: it is atomic, so the reference to it may outlive it by what is left of this call, as in
+        // `Arc`'s drop.
+        // SAFETY: while the zspage is held, whoever made the hold keeps the header alive. The guard is from this
+        // lock, which is one of a pool's and thus `'static`.
+        unsafe { at_once::try_unlock_shared(&(*zspage.as_ptr()).lock, guard) }?;
+        if is_broken("touched after unlocking at once") {
+            shadow::read(zspage);
+        }
+        Ok(())
     }
 
     /// # Safety
     ///
-    /// Called once, and pinned: the lock may touch its word after the operation that releases it (to
-    /// wake waiters). By then a compactor may have moved the last object away and retired the header.
+    /// `guard` is that of a hold of `zspage`, which ends here.
     #[inline]
-    unsafe fn unlock(&mut self) {
-        // SAFETY: taken once, as the caller says.
-        let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
+    unsafe fn unlock_pinned(zspage: NonNull<Zspage<L>>, guard: L::SharedGuard) {
+        let _pin = (!is_broken("unmapping not pinned")).then(reclaim::pin);
+        // SAFETY: pinned; the rest is the caller's promise.
+        unsafe { Self::unlock(zspage, guard) };
+    }
+
+    /// The same, apart: with it inline, maps are passed to their drop through memory, which takes longer than the pin.
+    ///
+    /// # Safety
+    ///
+    /// As for `unlock_pinned`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn unlock_pinned_rarely(zspage: NonNull<Zspage<L>>, guard: L::SharedGuard) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::unlock_pinned(zspage, guard) };
+    }
+
+    /// # Safety
+    ///
+    /// `guard` is that of a hold of `zspage`, which ends here. And pinned: the lock may touch its word after the operation that
+    /// releases it (to wake waiters). By then a compactor may have moved the last object away and retired the header.
+    #[inline]
+    unsafe fn unlock(zspage: NonNull<Zspage<L>>, guard: L::SharedGuard) {
         // SAFETY: the guard is from this lock; the header is alive now by the promise of whoever
         // made the hold, and the pin keeps it so until the lock is done with it.
-        unsafe { self.zspage.as_ref().lock.unlock_shared(guard) };
+        unsafe { zspage.as_ref().lock.unlock_shared(guard) };
         // As if the lock touched its word last of all: some do.
-        shadow::read(self.zspage);
+        shadow::read(zspage);
     }
 }
 
 impl<L: RawRwLock> Drop for ReadHold<L> {
     #[inline]
     fn drop(&mut self) {
-        let _pin = (!is_broken("unmapping not pinned")).then(reclaim::pin);
-        // SAFETY: pinned, and dropped once.
-        unsafe { self.unlock() };
+        // SAFETY: dropped once, so taken once.
+        let guard = unsafe { ManuallyDrop::take(&mut self.guard) };
+        // SAFETY: this hold's, which ends.
+        let Err(guard) = (unsafe { Self::unlock_at_once(self.zspage, guard) }) else {
+            return;
+        };
+        // SAFETY: the guard that came back, so that this hold goes on.
+        unsafe {
+            if at_once::is_usual::<L>() {
+                Self::unlock_pinned_rarely(self.zspage, guard);
+            } else {
+                Self::unlock_pinned(self.zspage, guard);
+            }
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Contender {
     /// Malloc with a `fetch_add` and a `fetch_sub` around each read, the least that a pool with a counting lock can do.
     Locked,
     /// No allocator: the pair below within two pins of an epoch, the least that a pool can do whose headers are reclaimed by
-    /// epochs.
+    /// epochs and whose lock may touch its word late.
     Pinned,
     /// No allocator: a `fetch_add` and a `fetch_sub` on one word, the least that a counting lock can do.
     Pair,

@@ -14,7 +14,8 @@ use super::subject::{PASS, Pass, Subject, slices};
 use crate::validator::launch::Window;
 
 /// The least that a counting lock can do, on a cache line of its own; `PINNED`: within a pin for each of the two
-/// operations, which is the least that a pool can do whose headers are reclaimed by epochs.
+/// operations, which is the least that a pool can do whose headers are reclaimed by epochs and whose lock may touch its word
+/// late.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Floor<const PINNED: bool>(AtomicU32);

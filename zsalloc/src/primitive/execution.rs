@@ -32,6 +32,7 @@ const PROTOCOL: &[&str] = &[
     "re-check omitted",
     "insertion not held",
     "unmapping not pinned",
+    "touched after unlocking at once",
     "exclusive hold ends at once",
     "publish before copy",
     "retired without waiting",

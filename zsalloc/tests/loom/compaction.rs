@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::zslock::{RawGatedZsLock, RawZsLock};
 use zsalloc::ZspageId;
 
 use crate::locks::{Lock, Touching};
@@ -14,7 +15,9 @@ static BACK: Reached<1> = Reached::new();
 static TAKE: Reached<2> = Reached::new();
 static INSERT: Reached<2> = Reached::new();
 static BOTH: Reached<2> = Reached::new();
-static DROP: Reached<2> = Reached::new();
+static LATE: Reached<2> = Reached::new();
+static AT_ONCE: Reached<2> = Reached::new();
+static GATED: Reached<2> = Reached::new();
 
 /// Which of the two objects moved: the second is to move to the first, unless its zspage is in use; then it is the first
 /// that moves.
@@ -172,33 +175,51 @@ models! {
     }
 }
 
+/// A map of an object is dropped while compaction moves the object away and retires the header.
+fn retirement_against_unmapping<L: Lock>(reached: &'static Reached<2>) {
+    let pool = pool::<L>();
+    let [first, second] = two_halves(&pool, [0, 0]);
+    let zspages = ids(&pool);
+    let mover = spawn("mover", {
+        let pool = Arc::clone(&pool);
+        move || drop(pool.compact())
+    });
+    let reader = spawn("reader", {
+        let pool = Arc::clone(&pool);
+        move || {
+            let map = pool.read(&second);
+            assert_eq!(*map, bytes(2));
+            drop(map);
+            second
+        }
+    });
+    mover.join().unwrap();
+    let second = reader.join().unwrap();
+    reached.note(which_moved(&pool, zspages));
+    read(&pool, &first, 1);
+    finish(&pool, [first, second]);
+}
+
 /// Rules out: a header that is freed while a map of its last object is dropped, though the lock still has to look at its
 /// word.
 #[test]
-fn retirement_against_unmapping() {
-    type Lock = Touching<::zslock::RawZsLock>;
+fn retirement_against_unmapping_with_a_late_touch() {
     check(3, || {
-        let pool = pool::<Lock>();
-        let [first, second] = two_halves(&pool, [0, 0]);
-        let zspages = ids(&pool);
-        let mover = spawn("mover", {
-            let pool = Arc::clone(&pool);
-            move || drop(pool.compact())
-        });
-        let reader = spawn("reader", {
-            let pool = Arc::clone(&pool);
-            move || {
-                let map = pool.read(&second);
-                assert_eq!(*map, bytes(2));
-                drop(map);
-                second
-            }
-        });
-        mover.join().unwrap();
-        let second = reader.join().unwrap();
-        DROP.note(which_moved(&pool, zspages));
-        read(&pool, &first, 1);
-        finish(&pool, [first, second]);
+        retirement_against_unmapping::<Touching<RawZsLock>>(&LATE)
     });
-    DROP.assert_all();
+    LATE.assert_all();
+}
+
+/// Rules out: a header that is freed while the map of its last object is dropped without a pin, as zslock's locks allow.
+#[test]
+fn retirement_against_unmapping_at_once() {
+    check(3, || retirement_against_unmapping::<RawZsLock>(&AT_ONCE));
+    AT_ONCE.assert_all();
+}
+
+/// The same with the other policy.
+#[test]
+fn retirement_against_unmapping_at_once_gated() {
+    check(3, || retirement_against_unmapping::<RawGatedZsLock>(&GATED));
+    GATED.assert_all();
 }

@@ -3,7 +3,7 @@
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use zsalloc::execution::step;
 use zsalloc::lock_api::{GuardSend, RawRwLock};
-use zslock::RawZsLock;
+use zslock::{RawGatedZsLock, RawZsLock};
 
 /// A lock that can be made under loom, where `RawRwLock::INIT` cannot be const.
 pub(crate) trait Lock: RawRwLock + Send + Sync + 'static {
@@ -11,6 +11,12 @@ pub(crate) trait Lock: RawRwLock + Send + Sync + 'static {
 }
 
 impl Lock for RawZsLock {
+    fn make() -> Self {
+        Self::new()
+    }
+}
+
+impl Lock for RawGatedZsLock {
     fn make() -> Self {
         Self::new()
     }
