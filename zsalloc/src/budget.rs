@@ -13,9 +13,13 @@ pub enum Budget {
     /// makes progress. 0: nothing is done.
     Pages(usize),
     /// Begins nothing new when so much time has passed. What is begun is ended: one zspage's
-    /// objects are moved, and pages that were taken for a denser zspage are earned back first. Nor is
-    /// the planning of a class interrupted, which takes longer the more zspages it has. A duration
-    /// beyond what the clock can represent is no limit. 0: nothing is done.
+    /// objects are moved, and pages that were taken for a denser zspage are earned back first.
+    ///
+    /// Planning does not count: neither the plan of a class, which takes longer the more zspages it
+    /// has, nor [`prepare_exclusive`](crate::PoolBuilder::prepare_exclusive). And the first zspage of
+    /// a call is allowed however late it is. So every budget but 0 makes progress, and a call may
+    /// take longer than it says. A duration beyond what the clock can represent is no limit. 0:
+    /// nothing is done.
     Time(Duration),
 }
 
@@ -27,6 +31,8 @@ pub(crate) struct Allowance {
     freed: usize,
     /// Pages taken in this call.
     taken: usize,
+    /// Something was begun in this call.
+    begun: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +50,7 @@ impl Allowance {
     pub(crate) fn new(budget: Budget) -> Self {
         Self::limited(match budget {
             Budget::Pages(pages) => Limit::Pages(pages),
+            Budget::Time(Duration::ZERO) => Limit::Pages(0),
             Budget::Time(time) => match Instant::now().checked_add(time) {
                 Some(end) => Limit::Until(end),
                 None => Limit::None,
@@ -56,6 +63,7 @@ impl Allowance {
             limit,
             freed: 0,
             taken: 0,
+            begun: false,
         }
     }
 
@@ -72,7 +80,20 @@ impl Allowance {
             Limit::Pages(most) => {
                 self.freed <= self.taken || self.freed + pages <= most.saturating_add(self.taken)
             }
-            Limit::Until(end) => self.freed < self.taken || Instant::now() < end,
+            Limit::Until(end) => !self.begun || self.freed < self.taken || Instant::now() < end,
+        }
+    }
+
+    /// From now on what is allowed must be in time.
+    pub(crate) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// Lets time pass that is not the budget's.
+    pub(crate) fn extend(&mut self, by: Duration) {
+        if let Limit::Until(end) = &mut self.limit {
+            // Beyond what the clock can represent: far enough as it is.
+            *end = end.checked_add(by).unwrap_or(*end);
         }
     }
 
@@ -134,7 +155,14 @@ mod tests {
 
     #[test]
     fn when_time_is_up_a_debt_is_paid_and_nothing_else_done() {
-        let mut allowance = Allowance::new(Budget::Time(Duration::ZERO));
+        let mut allowance = Allowance::new(Budget::Time(Duration::from_nanos(1)));
+        allowance.extend(Duration::from_hours(1));
+        assert!(allowance.has_time());
+        let mut allowance = Allowance::new(Budget::Time(Duration::from_nanos(1)));
+        std::thread::sleep(Duration::from_micros(1));
+        assert!(allowance.allows(16) && !allowance.has_time());
+        allowance.begin();
+        assert!(!allowance.allows(1));
         allowance.taken(2);
         assert!(allowance.allows(1));
         allowance.freed(2);

@@ -199,10 +199,15 @@ impl<L> Class<L> {
         debug_assert!(!slots.isolated && pages & !slots.touched == 0);
         slots.isolated = !is_broken("idle zspage not isolated");
         slots.closed = !is_broken("idle pages not closed");
+        self.regroup(place);
+    }
+
+    /// The memory of `pages` of a closed zspage has gone back.
+    pub(crate) fn discarded(&mut self, zspage: &Zspage<L>, pages: u16) {
+        let slots = &mut self.zspages[zspage.place() as usize];
         slots.touched &= !pages;
         slots.discarded |= pages;
         self.discarded_pages += pages.count_ones() as usize;
-        self.regroup(place);
     }
 
     /// The zspage has moved to other pages.

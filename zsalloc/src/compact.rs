@@ -16,12 +16,13 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::budget::{Allowance, Budget};
-use crate::compact_step::{STEP_CANDIDATES, plan_step};
+use crate::compact_step::{STEP_LOOKS, plan_step};
 use crate::hold_time::HoldTimes;
 use crate::plan::{Left, Plan, explain, plan, surplus};
 use crate::pool::Pool;
@@ -202,7 +203,7 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
         while !work.report.budget_spent && removed != Some(work.report.pages_removed) {
             removed = Some(work.report.pages_removed);
             let class = self.times.class(|| self.pool.lock_class(work.class));
-            let plan = plan_step(chain, &class, usize::MAX, STEP_CANDIDATES);
+            let plan = plan_step(chain, &class, usize::MAX, STEP_LOOKS);
             drop(class);
             let Some(plan) = plan else { break };
             self.carry_out(plan, work);
@@ -220,9 +221,16 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
             }
             // Once the page source has failed, do what the zspages at hand allow.
             let may_grow = !work.report.source_failed;
+            let begun = Instant::now();
             let survey = self.pool.survey(work.class, &mut work.busy, &self.times);
             let plan = survey.and_then(|survey| plan(chain, survey, may_grow));
-            let Some(plan) = plan else { return };
+            let Some(plan) = plan else {
+                // This counts, so classes without a plan do not add up: each has its turn.
+                self.allowance.begin();
+                return;
+            };
+            // This does not, or a class that takes longer than the budget would never be compacted.
+            self.allowance.extend(begun.elapsed());
             let known_busy = work.busy.len();
             self.carry_out(plan, work);
             // A source that turned out to be busy is a destination of the next plan, and the first
@@ -239,7 +247,9 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
     #[track_caller]
     fn carry_out(&mut self, plan: Plan, work: &mut ClassWork) {
         let pool = self.pool;
+        let begun = Instant::now();
         pool.prepare(plan.sources.iter().map(|source| source.id));
+        self.allowance.extend(begun.elapsed());
         let mut destinations = Destinations::new(plan.destinations);
         let mut new = plan.new.into_iter();
         let mut isolated = Isolated::none(pool, work.class, &self.times);
@@ -250,6 +260,7 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
                     report.budget_spent = true;
                     break 'sources;
                 }
+                self.allowance.begin();
                 match pool.empty_zspage(source.id, &mut destinations, usize::MAX, &self.times) {
                     Step::Emptied { objects, pages } => {
                         report.objects_moved += objects;

@@ -11,8 +11,11 @@ use crate::pool::Pool;
 use crate::relocate::{Destinations, Step};
 
 /// How many zspages a step chooses from, and how many it empties at most.
-pub(crate) const STEP_CANDIDATES: usize = 8;
+const STEP_CANDIDATES: usize = 8;
 const STEP_SOURCES: usize = 4;
+/// At how many zspages a step may look that nobody counts: as many as a survey looks at under one hold
+/// of the class lock.
+pub(crate) const STEP_LOOKS: usize = 512;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// A small piece of compaction, for those who do some of it now and then: moves at most `max_moves`

@@ -58,6 +58,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 self.pages.discard(start, count);
             }
         }
+        // Only now: should the source panic, nothing of this has happened.
+        let mut locked = times.class(|| self.lock_class(class));
+        locked.discarded(zspage, pages);
+        drop(locked);
         drop(hold);
         drop(isolated);
         Some(pages.count_ones() as usize)

@@ -188,9 +188,12 @@ impl<'p, L: RawRwLock, S: PageSource> Isolated<'p, L, S> {
 
     /// Returns the pages of those that are empty by now.
     pub(crate) fn end(&mut self) -> usize {
-        let (pool, class, times) = (self.pool, self.class, self.times);
-        let ids = self.ids.drain(..);
-        ids.map(|id| pool.end_isolation(class, id, times)).sum()
+        let mut pages = 0;
+        // One by one: should one panic, `drop` goes on with the others.
+        while let Some(id) = self.ids.pop() {
+            pages += self.pool.end_isolation(self.class, id, self.times);
+        }
+        pages
     }
 }
 
@@ -225,10 +228,12 @@ impl Destinations {
         pin: &Pin,
     ) -> bool {
         let mut room = 0;
-        self.ids[self.next..].iter().any(|&id| {
-            room += room_of(pool, class, id, pin).map_or(0, |(_, room)| room);
-            room >= wanted
-        })
+        // None is wanted for a zspage without objects, which may be the only one of its class.
+        wanted == 0
+            || self.ids[self.next..].iter().any(|&id| {
+                room += room_of(pool, class, id, pin).map_or(0, |(_, room)| room);
+                room >= wanted
+            })
     }
 
     /// The first with a free slot; `have_room` has shown, under the same hold of the class lock,

@@ -230,32 +230,41 @@ fn the_longest_class_hold_covers_planning() {
     }
 }
 
-/// What one page costs does not depend on the size of the class.
+/// How many zspages compaction asks whether they are mapped. Returns the pages freed, too.
+fn looks(compact: impl FnOnce() -> CompactReport) -> (usize, usize) {
+    let looks = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&looks);
+    HOOK.set(Some(Box::new(move |moment| {
+        counter.set(counter.get() + usize::from(moment == Moment::Planning));
+    })));
+    let freed = compact().pages_freed;
+    HOOK.set(None);
+    (freed, looks.get())
+}
+
+/// What one page costs does not depend on the size of the class, also if some of its sparsest zspages
+/// are mapped.
 #[test]
 fn a_small_budget_looks_at_few_zspages() {
     let policy = ClassPolicy::Zsmalloc { chain_size: 8 };
     let builder = Pool::builder().classes(policy).backend(Heap::new());
     let pool = builder.lock_with(|| Watched::INIT).build().unwrap();
     let handles: Vec<_> = (0..2000).map(|_| pool.alloc(2048).unwrap()).collect();
-    let (_kept, freed): (Vec<_>, Vec<_>) = handles
+    let (kept, freed): (Vec<_>, Vec<_>) = handles
         .into_iter()
         .enumerate()
         .partition(|(i, _)| i % 2 == 0);
     pool.free_many(freed.into_iter().map(|(_, handle)| handle));
-    let looks = |compact: &dyn Fn() -> CompactReport| {
-        let looks = Rc::new(Cell::new(0));
-        let counter = Rc::clone(&looks);
-        HOOK.set(Some(Box::new(move |moment| {
-            counter.set(counter.get() + usize::from(moment == Moment::Planning));
-        })));
-        let freed = compact().pages_freed;
-        HOOK.set(None);
-        (freed, looks.get())
-    };
-    let (freed, looked) = looks(&|| pool.compact_budget(Budget::Pages(1)));
+    let (freed, looked) = looks(|| pool.compact_budget(Budget::Pages(1)));
     assert!(freed == 1 && looked < 30, "{looked} zspages looked at");
-    let (freed, looked) = looks(&|| pool.compact());
-    assert!(freed == 499 && looked >= 999, "{looked} zspages looked at");
+    // All zspages are equally sparse, and the oldest come first.
+    let maps: Vec<_> = kept[1..101].iter().map(|(_, h)| pool.read(h)).collect();
+    let (freed, looked) = looks(|| pool.compact_budget(Budget::Pages(1)));
+    assert!(freed == 1, "{freed}");
+    assert!((100..130).contains(&looked), "{looked} zspages looked at");
+    drop(maps);
+    let (freed, looked) = looks(|| pool.compact());
+    assert!(freed == 498 && looked >= 998, "{looked} zspages looked at");
 }
 
 #[test]

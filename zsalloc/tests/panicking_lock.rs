@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use common::calling_back::outgrown;
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{Handle, Mmap, Pool};
+use zsalloc::{ClassPolicy, Handle, Mmap, Pool};
 use zslock::RawZsLock;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,4 +161,23 @@ fn a_lock_may_panic_at_any_call() {
         let calls = panics_at_each_call(code);
         assert!(calls > 1, "{code:?}: {calls}");
     }
+}
+
+/// A zspage that was emptied before its lock panicked stays for the next compaction, also when it is
+/// the only one of its class by then, so that there is nowhere to move objects to: it has none.
+#[test]
+fn a_zspage_that_was_emptied_and_left_goes_with_the_next_compaction() {
+    let builder = Pool::builder().classes(ClassPolicy::Zsmalloc { chain_size: 4 });
+    let pool = builder.lock_with(|| Faulty::INIT).build().unwrap();
+    let mut handles: Vec<_> = (0..8).map(|_| pool.alloc(1024).unwrap()).collect();
+    // Of two zspages with four slots one has one object, the other three.
+    pool.free(handles.pop().unwrap());
+    pool.free_many(handles.drain(1..4));
+    FAULT.set(Some((Code::UnlockExclusive, 0)));
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.compact())).is_err());
+    assert_eq!((pool.zspages().count(), pool.freeable()), (2, 1));
+    pool.free_many(handles);
+    assert_eq!((pool.zspages().count(), pool.freeable()), (1, 1));
+    assert_eq!(pool.compact().pages_freed, 1);
+    assert_eq!((pool.zspages().count(), pool.resident_pages()), (0, 0));
 }

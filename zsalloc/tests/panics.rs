@@ -271,8 +271,13 @@ fn a_compaction_whose_discard_panics_leaves_the_zspage_as_it_was() {
     panics(|| pool.compact());
     assert!(maps.iter().all(|map| is_intact(map)));
     assert_no_leak(&pool);
-    drop(maps);
     panicking_is_over(&source);
+    // Nothing was discarded, and the next compaction does it.
+    assert_eq!(pool.stats().discarded_pages, 0);
+    let discarded = pool.compact().pages_discarded;
+    assert!(discarded > 0);
+    assert_eq!(pool.stats().discarded_pages, discarded);
+    drop(maps);
     // Neither closed nor isolated: slots are taken, and an emptied zspage is retired.
     let more: Vec<_> = (0..100)
         .map(|name| pool.insert(&object(3328, name)).unwrap())
