@@ -130,6 +130,8 @@ pub(crate) struct Class<L> {
     pages: usize,
     slots: usize,
     discarded_pages: usize,
+    /// Zspages removed so far.
+    removals: u64,
     /// Handles that are free, kept for the next insertions so that they need not lock the table.
     pub(crate) spare_handles: Vec<u32>,
     /// What automatic compaction may do.
@@ -152,6 +154,7 @@ impl<L> Class<L> {
             pages: 0,
             slots: 0,
             discarded_pages: 0,
+            removals: 0,
             spare_handles: Vec::new(),
             account: Account::default(),
         }
@@ -171,6 +174,11 @@ impl<L> Class<L> {
 
     pub(crate) fn zspages(&self) -> &[Slots<L>] {
         &self.zspages
+    }
+
+    /// How many zspages were removed so far: while that stays, no zspage changes its place.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals
     }
 
     /// The slots of a zspage, or `None` if it was retired. The header is alive (the caller is
@@ -287,6 +295,7 @@ impl<L> Class<L> {
             moved.zspage().set_place(place);
             self.groups.rename(moved.group, moved.rank, place);
         }
+        self.removals += 1;
         self.pages -= zspage.pages();
         self.slots -= removed.slots();
         self.discarded_pages -= removed.discarded.count_ones() as usize;

@@ -6,6 +6,7 @@ use crate::backend::PageSource;
 use crate::chain::Chain;
 use crate::class::{Class, Slots};
 use crate::hold_time::HoldTimes;
+use crate::listing::SLICE;
 use crate::plan::{Plan, Seen, surplus};
 use crate::pool::Pool;
 use crate::relocate::{Destinations, Step};
@@ -13,9 +14,8 @@ use crate::relocate::{Destinations, Step};
 /// How many zspages a step chooses from, and how many it empties at most.
 const STEP_CANDIDATES: usize = 8;
 const STEP_SOURCES: usize = 4;
-/// At how many zspages a step may look that nobody counts: as many as a survey looks at under one hold
-/// of the class lock.
-pub(crate) const STEP_LOOKS: usize = 512;
+/// At how many zspages a step may look that nobody counts.
+pub(crate) const STEP_LOOKS: usize = SLICE;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// A small piece of compaction, for those who do some of it now and then: moves at most `max_moves`

@@ -16,13 +16,13 @@ use lock_api::RawRwLock;
 use crate::backend::PageSource;
 use crate::class::Class;
 use crate::hold_time::HoldTimes;
+use crate::listing::SLICE;
 use crate::pool::Pool;
 use crate::reclaim;
 use crate::relocate::Isolated;
 use crate::zspage::ReadHold;
 
-/// How many zspages are looked at under one hold of the class lock, and of how many of them every slot.
-const SLICE: usize = 512;
+/// Of how many zspages every slot is looked at under one hold of the class lock.
 const SCANS: usize = 16;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {

@@ -111,8 +111,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// addresses are used for is up to the page source.
     ///
     /// Never waits for a map: a zspage with a mapped object stays, and the report says so. Waits for
-    /// each class's mutex in turn, and holds it while the objects of one zspage are copied. Looks at
-    /// every zspage of the pool, twice or a few times more.
+    /// each class's mutex in turn, and holds it while the objects of one zspage are copied, or 512
+    /// zspages are looked at. Looks at every zspage of the pool, twice or a few times more, and once
+    /// more at those of a class that has some in the region.
     ///
     /// Sparse zspages are emptied into free slots elsewhere, as far as there are any; that takes no
     /// pages. The others are moved as they are, as by [`migrate`](Self::migrate); of the pool's limit
@@ -229,13 +230,16 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let sources: HashSet<_> = zspages.iter().map(|zspage| zspage.id).collect();
         let excluded = self.pages.excluded();
         let page_size = self.pages.page_size();
-        let class = self.lock_class(class);
-        let zspages = class.with_room().map(|slots| slots.zspage());
-        let outside = zspages.filter(|zspage| {
-            let run = addresses(zspage.base(), zspage.pages() * page_size);
-            !overlaps(&run, &excluded) && !sources.contains(&zspage.id())
+        let mut outside = self.locate(class);
+        outside.retain(|zspage| {
+            let run = addresses(zspage.base, zspage.pages * page_size);
+            let has_room = zspage.objects < zspage.slots;
+            has_room && !overlaps(&run, &excluded) && !sources.contains(&zspage.id)
         });
-        let ids = outside.map(|zspage| zspage.id());
+        outside.sort_unstable_by(|one, other| {
+            (other.objects * one.slots).cmp(&(one.objects * other.slots))
+        });
+        let ids = outside.into_iter().map(|zspage| zspage.id);
         Some(Destinations::new(ids.collect()))
     }
 }

@@ -171,6 +171,7 @@ mod handle;
 mod handle_table;
 mod hold_time;
 mod index_table;
+mod listing;
 mod map;
 mod map_owned;
 mod migrate;

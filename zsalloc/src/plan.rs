@@ -17,10 +17,6 @@ use crate::hold_time::HoldTimes;
 use crate::pool::Pool;
 use crate::zspage::ZspageId;
 
-/// How many zspages are surveyed under one hold of the class lock. Each may cost a cache miss, so
-/// this takes about as long as moving the objects of one zspage.
-const SURVEY_SLICE: usize = 512;
-
 /// A zspage as the survey found it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
@@ -90,8 +86,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Lists the zspages of a class; `None` if it has no surplus. Zspages seen locked, and those
     /// in `busy`, are mapped, and in `busy` afterwards.
     ///
-    /// The class lock is held for a slice at a time. Where a zspage is retired in between, the last
-    /// one takes its place, so some may be missed and none is seen twice; to miss one costs pages.
+    /// Listed [slice by slice](Self::list_class).
     #[track_caller]
     pub(crate) fn survey(
         &self,
@@ -100,20 +95,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         times: &HoldTimes,
     ) -> Option<Vec<Seen>> {
         let chain = self.table.chain(class);
-        let mut survey: Vec<Seen> = Vec::new();
-        loop {
-            // Not with the class locked.
-            survey.reserve(SURVEY_SLICE);
-            let class = times.class(|| self.lock_class(class));
-            if survey.is_empty() && surplus(chain, &class) == 0 {
-                return None;
-            }
-            let rest = class.zspages().get(survey.len()..).unwrap_or_default();
-            survey.extend(rest.iter().take(SURVEY_SLICE).map(Seen::of));
-            if rest.len() <= SURVEY_SLICE {
-                break;
-            }
+        if surplus(chain, &times.class(|| self.lock_class(class))) == 0 {
+            return None;
         }
+        let mut survey = self.list_class(class, times, Seen::of, |zspage| zspage.id);
         for zspage in &mut survey {
             zspage.mapped |= busy.contains(&zspage.id);
             if zspage.mapped && !zspage.isolated {

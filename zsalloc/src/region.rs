@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::backend::region::REGION_BYTES;
+use crate::class::Slots;
+use crate::hold_time::HoldTimes;
 use crate::pool::Pool;
 use crate::zspage::ZspageId;
 
@@ -72,14 +75,16 @@ pub(crate) struct Located {
     pub(crate) class: usize,
     pub(crate) pages: usize,
     pub(crate) objects: usize,
+    pub(crate) slots: usize,
     mapped: bool,
     /// The address of its first page.
-    base: usize,
+    pub(crate) base: NonNull<u8>,
 }
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// The regions that hold pages of the pool, by address. The list is made at the call, waiting
-    /// for each class's mutex in turn, in the time that it takes to look at every zspage.
+    /// for each class's mutex in turn, for up to 512 zspages at a time, in the time that it takes to
+    /// look at every zspage. A zspage that comes or goes meanwhile may be counted or not.
     ///
     /// What is in few regions, or in regions that are mostly empty, can be moved away with
     /// [`evacuate`](Self::evacuate):
@@ -99,7 +104,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let mut regions = BTreeMap::new();
         let page_size = self.pages.page_size();
         self.for_each_zspage(|zspage| {
-            for id in RegionId::of_run(zspage.base, zspage.pages * page_size) {
+            for id in RegionId::of_run(zspage.base.addr().get(), zspage.pages * page_size) {
                 let info = regions.entry(id).or_insert(RegionInfo::new(id));
                 info.zspages += 1;
                 info.pages += zspage.pages;
@@ -121,7 +126,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let page_size = self.pages.page_size();
         let mut inside = Vec::new();
         self.for_each_zspage(|zspage| {
-            let mut regions = RegionId::of_run(zspage.base, zspage.pages * page_size);
+            let mut regions = RegionId::of_run(zspage.base.addr().get(), zspage.pages * page_size);
             if regions.any(|id| id == region) {
                 inside.push(zspage);
             }
@@ -129,20 +134,25 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         inside
     }
 
-    fn for_each_zspage(&self, mut look: impl FnMut(Located)) {
-        for index in 0..self.class_count() {
-            let class = self.lock_class(index);
-            for slots in class.zspages() {
-                let zspage = slots.zspage();
-                look(Located {
-                    id: zspage.id(),
-                    class: index,
-                    pages: zspage.pages(),
-                    objects: slots.used(),
-                    mapped: zspage.lock.is_locked(),
-                    base: zspage.base().addr().get(),
-                });
+    fn for_each_zspage(&self, look: impl FnMut(Located)) {
+        let classes = (0..self.class_count()).flat_map(|class| self.locate(class));
+        classes.for_each(look);
+    }
+
+    /// Where the zspages of a class are.
+    pub(crate) fn locate(&self, class: usize) -> Vec<Located> {
+        let see = |slots: &Slots<L>| {
+            let zspage = slots.zspage();
+            Located {
+                id: zspage.id(),
+                class,
+                pages: zspage.pages(),
+                objects: slots.used(),
+                slots: slots.slots(),
+                mapped: zspage.lock.is_locked(),
+                base: zspage.base(),
             }
-        }
+        };
+        self.list_class(class, &HoldTimes::default(), see, |zspage| zspage.id)
     }
 }

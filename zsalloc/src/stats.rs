@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
+use crate::class::Slots;
 use crate::fullness::GROUPS;
+use crate::hold_time::HoldTimes;
 use crate::plan::surplus;
 use crate::pool::Pool;
 use crate::zspage::ZspageInfo;
@@ -213,7 +215,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     }
 
     /// The zspages of the pool, class by class. The list is made at the call, waiting for each
-    /// class's mutex in turn; a zspage may be gone when it is used.
+    /// class's mutex in turn, for up to 512 zspages at a time. Each is listed once; one that comes or
+    /// goes meanwhile, perhaps not; and it may be gone when it is used.
     ///
     /// ```
     /// let pool = zsalloc::Pool::new();
@@ -229,15 +232,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     pub fn zspages(&self) -> impl Iterator<Item = ZspageInfo> + use<L, S> {
         let mut list = Vec::new();
         for (index, chain) in self.table.chains().iter().enumerate() {
-            let class = self.lock_class(index);
-            list.extend(class.zspages().iter().map(|slots| ZspageInfo {
+            let see = |slots: &Slots<L>| ZspageInfo {
                 id: slots.zspage().id(),
                 size: chain.size(),
                 pages: slots.zspage().pages(),
                 slots: slots.slots(),
                 used: slots.used(),
                 mapped: slots.zspage().lock.is_locked(),
-            }));
+            };
+            list.extend(self.list_class(index, &HoldTimes::default(), see, |zspage| zspage.id));
         }
         list.into_iter()
     }
