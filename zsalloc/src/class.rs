@@ -68,12 +68,6 @@ impl<L> Slots<L> {
         group_of(taken, self.slots())
     }
 
-    /// Whether it has enough free slots for an idle page, and any that may hold memory.
-    pub(crate) fn may_be_idle(&self, page_size: usize) -> bool {
-        let free = self.slots() - self.used();
-        self.touched != 0 && free * self.zspage().slot_size() >= page_size
-    }
-
     /// The pages that may hold memory though no object has a byte in them, as bits.
     pub(crate) fn idle_pages(&self, page_size: usize) -> u16 {
         self.touched & !self.used_pages(page_size)
@@ -121,6 +115,8 @@ fn slot_pages(slot: usize, size: usize, page_size: usize) -> u16 {
 /// The part of a size class that changes.
 pub(crate) struct Class<L> {
     page_size: usize,
+    /// The same for all zspages; here so that to look for idle pages costs no look at their headers.
+    slot_size: usize,
     /// Whether new runs may hold memory: some were retained.
     runs_touched: bool,
     /// In no order; a zspage knows its place.
@@ -130,6 +126,10 @@ pub(crate) struct Class<L> {
     pages: usize,
     slots: usize,
     discarded_pages: usize,
+    /// Counts what may have made a page idle: slots freed, runs that may hold memory.
+    idle_hints: u64,
+    /// What that was when all idle pages were last discarded.
+    hints_followed: u64,
     /// Zspages removed so far.
     removals: u64,
     /// Handles that are free, kept for the next insertions so that they need not lock the table.
@@ -144,9 +144,10 @@ unsafe impl<L: Send + Sync> Send for Class<L> {}
 
 impl<L> Class<L> {
     /// `retains`: whether the pool retains free runs.
-    pub(crate) fn new(page_size: usize, retains: bool) -> Self {
+    pub(crate) fn new(page_size: usize, slot_size: usize, retains: bool) -> Self {
         Self {
             page_size,
+            slot_size,
             runs_touched: retains,
             zspages: Vec::new(),
             groups: Groups::default(),
@@ -154,6 +155,8 @@ impl<L> Class<L> {
             pages: 0,
             slots: 0,
             discarded_pages: 0,
+            idle_hints: 0,
+            hints_followed: 0,
             removals: 0,
             spare_handles: Vec::new(),
             account: Account::default(),
@@ -194,6 +197,27 @@ impl<L> Class<L> {
         self.page_size
     }
 
+    /// Whether a zspage has enough free slots for an idle page, and any that may hold memory.
+    pub(crate) fn may_be_idle(&self, slots: &Slots<L>) -> bool {
+        let free = slots.slots() - slots.used();
+        slots.touched != 0 && free * self.slot_size >= self.page_size
+    }
+
+    /// Hints at idle pages that nobody has followed to the end: how many there are so far.
+    pub(crate) fn idle_hints(&self) -> Option<u64> {
+        (self.idle_hints != self.hints_followed).then_some(self.idle_hints)
+    }
+
+    /// Whatever these many hinted at was discarded.
+    pub(crate) fn hints_followed(&mut self, hints: u64) {
+        self.hints_followed = hints;
+    }
+
+    /// There may be an idle page.
+    pub(crate) fn hint_idle(&mut self) {
+        self.idle_hints += 1;
+    }
+
     /// Pages that were discarded and not touched since.
     pub(crate) fn discarded_pages(&self) -> usize {
         self.discarded_pages
@@ -223,6 +247,7 @@ impl<L> Class<L> {
         let slots = &mut self.zspages[zspage.place() as usize];
         self.discarded_pages -= slots.discarded.count_ones() as usize;
         slots.new_run(self.runs_touched, self.page_size);
+        self.idle_hints += 1;
     }
 
     /// Makes an isolated zspage an ordinary one. If it is empty, the caller has to remove it.
@@ -281,6 +306,7 @@ impl<L> Class<L> {
         slots.zspage().set_place(place);
         self.pages += slots.zspage().pages();
         self.slots += slots.slots();
+        self.idle_hints += 1;
         self.zspages.push(slots);
     }
 
@@ -340,6 +366,7 @@ impl<L> Class<L> {
         slots.used -= 1;
         let empty = slots.used == 0 && !slots.isolated;
         self.objects -= 1;
+        self.idle_hints += 1;
         self.regroup(place);
         empty
     }

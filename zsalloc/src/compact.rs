@@ -301,12 +301,9 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
     /// Gives back the memory of pages without objects in zspages that stay.
     #[track_caller]
     fn discard(&self, work: &mut ClassWork) {
-        let mut place = 0;
-        while self.allowance.has_time() {
-            let discarded = self.pool.discard_next(work.class, &mut place, &self.times);
-            let Some(pages) = discarded else { break };
-            work.report.pages_discarded += pages;
-        }
+        let is_time = || self.allowance.has_time();
+        let discarded = self.pool.discard_idle(work.class, is_time, &self.times);
+        work.report.pages_discarded += discarded;
     }
 
     /// Says why pages stayed.

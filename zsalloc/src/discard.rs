@@ -26,15 +26,34 @@ use crate::zspage::ReadHold;
 const SCANS: usize = 16;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Gives back the memory of idle pages of a class while there `is_time`; of a class that has had no
+    /// free since the last time, nothing and at once. Returns the number of pages.
+    #[track_caller]
+    pub(crate) fn discard_idle(
+        &self,
+        class: usize,
+        is_time: impl Fn() -> bool,
+        times: &HoldTimes,
+    ) -> usize {
+        let hints = times.class(|| self.lock_class(class)).idle_hints();
+        let Some(hints) = hints else { return 0 };
+        let (mut place, mut discarded) = (0, 0);
+        while is_time() {
+            let Some(pages) = self.discard_next(class, &mut place, times) else {
+                // Not if the time was up or the source panicked: what is left comes next time.
+                let mut class = times.class(|| self.lock_class(class));
+                class.hints_followed(hints);
+                break;
+            };
+            discarded += pages;
+        }
+        discarded
+    }
+
     /// Gives back the memory of idle pages of one zspage, the next in the class from `place` on, and
     /// moves `place` behind it. Returns the number of pages; `None` at the end of the class.
     #[track_caller]
-    pub(crate) fn discard_next(
-        &self,
-        class: usize,
-        place: &mut usize,
-        times: &HoldTimes,
-    ) -> Option<usize> {
+    fn discard_next(&self, class: usize, place: &mut usize, times: &HoldTimes) -> Option<usize> {
         // Pinned before the class is locked: the end of the hold pins, too.
         let _pin = reclaim::pin();
         let page_size = self.pages.page_size();
@@ -43,7 +62,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         if *place >= locked.zspages().len() {
             return None;
         }
-        let Some((pages, hold)) = find_idle(&locked, place) else {
+        let Some((pages, hold)) = find_idle(&mut locked, place) else {
             return Some(0);
         };
         let zspage = hold.zspage();
@@ -69,26 +88,36 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 }
 
 /// Holds the next zspage with idle pages, and moves `place` behind what was looked at.
-fn find_idle<L: RawRwLock>(class: &Class<L>, place: &mut usize) -> Option<(u16, ReadHold<L>)> {
-    let mut scans = 0;
+fn find_idle<L: RawRwLock>(class: &mut Class<L>, place: &mut usize) -> Option<(u16, ReadHold<L>)> {
+    let (mut scans, mut skipped, mut found) = (0, false, None);
     for slots in class.zspages()[*place..].iter().take(SLICE) {
         *place += 1;
-        if slots.isolated || !slots.may_be_idle(class.page_size()) {
+        if !class.may_be_idle(slots) {
+            continue;
+        }
+        if slots.isolated {
+            skipped = true;
             continue;
         }
         let pages = slots.idle_pages(class.page_size());
         if pages != 0 {
             // SAFETY: dropped before the isolation ends, and an isolated zspage is not retired.
             if let Some(hold) = unsafe { ReadHold::try_lock(slots.header()) } {
-                return Some((pages, hold));
+                found = Some((pages, hold));
+                break;
             }
+            skipped = true;
         }
         scans += 1;
         if scans == SCANS {
             break;
         }
     }
-    None
+    if skipped {
+        // For the next time.
+        class.hint_idle();
+    }
+    found
 }
 
 /// The runs of ones in `bits`, each as its first bit and its length.
@@ -114,5 +143,30 @@ mod tests {
         assert_eq!(of(0b1011_0110), [(1, 2), (4, 2), (7, 1)]);
         assert_eq!(of(u16::MAX), [(0, 16)]);
         assert_eq!(of(0x8001), [(0, 1), (15, 1)]);
+    }
+
+    /// A class is gone through once for all that was freed, and again only when more is, or when a
+    /// pass has not ended.
+    #[test]
+    fn a_class_without_new_frees_is_left_alone() {
+        let pool = crate::Pool::new();
+        let handles: Vec<_> = (0..160).map(|_| pool.alloc(3328).unwrap()).collect();
+        let class = pool.table.index_of(3328);
+        let has_hints = || pool.lock_class(class).idle_hints().is_some();
+        // One of eight stays, so most zspages do.
+        let handles = handles.into_iter().enumerate();
+        let (_kept, freed): (Vec<_>, Vec<_>) = handles.partition(|(i, _)| i % 8 == 0);
+        let mut handles: Vec<_> = freed.into_iter().map(|(_, handle)| handle).collect();
+        pool.free_many(handles.drain(70..));
+        assert!(has_hints());
+        let times = HoldTimes::default();
+        assert_eq!(pool.discard_idle(class, || false, &times), 0);
+        assert!(has_hints());
+        assert!(pool.discard_idle(class, || true, &times) > 0);
+        assert!(!has_hints());
+        pool.free_many(handles);
+        assert!(has_hints());
+        assert!(pool.discard_idle(class, || true, &times) > 0);
+        assert!(!has_hints());
     }
 }

@@ -131,7 +131,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         Ok(Self {
             id: next_id(&NEXT_ID)?,
             classes: classes
-                .map(|_| class_mutex(Class::new(config.page_size, retains)))
+                .map(|chain| class_mutex(Class::new(config.page_size, chain.size(), retains)))
                 .collect(),
             table,
             handles: HandleTable::new(),
