@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The loom models of the lock, and of the pool on top of it, at the preemption bounds that they name.
-# ZSLOCK_LOOM_PREEMPTIONS=4 ZSALLOC_LOOM_PREEMPTIONS=3 ci/loom.sh looks deeper (minutes).
+# ZSLOCK_LOOM_PREEMPTIONS=4 ZSALLOC_LOOM_MORE=1 ci/loom.sh looks deeper (minutes).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -85,6 +85,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// # Errors
     ///
     /// See [`AllocError`]; the pool is unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If the zspage has more maps than its lock can count: see the [limits](crate::docs::limits).
     #[track_caller]
     pub fn insert(&self, bytes: &[u8]) -> Result<Handle, AllocError> {
         let pin = reclaim::pin();

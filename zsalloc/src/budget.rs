@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 ///
 /// Pages in budgets are net: those that go back, less those that denser zspages take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Budget {
     /// Gives back at most so many pages. A zspage goes back as a whole: as long as a call has gained
     /// nothing, one zspage is allowed whatever its length, so every budget of at least one page

@@ -164,6 +164,11 @@ impl ClassTable {
         &self.chains
     }
 
+    /// The number of the class of `size` bytes before equal ones are merged.
+    pub(crate) fn raw_index(&self, size: usize) -> usize {
+        (size - self.min) / self.step
+    }
+
     pub(crate) fn chain(&self, class: usize) -> &Chain {
         &self.chains[class]
     }

@@ -13,14 +13,14 @@ use crate::size_class::{self, CHAIN_SIZES};
 
 /// How objects are sorted into size classes, and how long zspages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ClassPolicy {
     /// Exactly the kernel's: see [`size_class::table`]. For comparison with it.
     Zsmalloc {
         /// The longest zspage, in pages: 4..=16. The kernel's default is 8.
         chain_size: usize,
     },
-    /// Classes 32 bytes apart (a 128th of a page); zspages of one class may differ in length. A
+    /// Classes 32 bytes apart (a 128th of a page), of which those with the same runs are one: 113 with
+    /// 4 KiB pages and at most 16 of them. Zspages of one class may differ in length. A
     /// class grows by the longest efficient run that at most doubles it, so small classes stay
     /// small and large ones waste little.
     Adaptive {

@@ -77,8 +77,9 @@ impl Error for HandleError {}
 /// Why a zspage was not migrated. Its objects are where they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MigrateError {
-    /// An object of the zspage is mapped, or being written by an insertion. Migration never waits;
-    /// try again when the maps are gone.
+    /// An object of the zspage is mapped, being copied by an insertion, or the zspage's idle
+    /// pages are being discarded; the latter two last a moment. Migration never waits; try again when
+    /// the maps are gone.
     Busy,
     /// The zspage no longer exists: its last object was freed or moved away.
     Gone,

@@ -1,8 +1,8 @@
 //! A user-space zsmalloc: a pool for many small blobs, compressed pages above all, that stores them
 //! densely and hands out *handles* instead of pointers. Because nobody holds an address, objects can
 //! move, so memory that a `malloc` could never give back after random frees is compacted and
-//! returned to the system. It is a pool and not a global allocator, and cannot become one: its locks
-//! wait with parking_lot_core, which allocates and so must not be used inside a global allocator.
+//! returned to the system. It is a pool, and cannot be a global allocator: see
+//! [limits](docs::limits#where-it-runs).
 //!
 //! # Glossary
 //!

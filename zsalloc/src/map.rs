@@ -97,7 +97,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// # Panics
     ///
-    /// If the handle is of another pool; see [`checked_read`](Self::checked_read).
+    /// If the handle is of another pool; see [`checked_read`](Self::checked_read). And if the zspage
+    /// has more maps than its lock can count: see the [limits](crate::docs::limits).
     #[track_caller]
     #[inline]
     pub fn read<'a>(&'a self, handle: &'a Handle) -> Mapped<'a, L, S> {
@@ -120,7 +121,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// # Panics
     ///
-    /// If the handle is of another pool.
+    /// If the handle is of another pool, or the zspage has more maps than its lock can count.
     #[track_caller]
     pub fn write<'a>(&'a self, handle: &'a mut Handle) -> MappedMut<'a, L, S> {
         let index = self.index_of(handle);

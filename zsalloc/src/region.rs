@@ -50,7 +50,8 @@ pub struct RegionInfo {
     pub pages: usize,
     /// The objects in these zspages.
     pub objects: usize,
-    /// Those of the zspages of which an object was mapped. They would stay.
+    /// Those of the zspages of which an object was mapped, or, for a moment, an insertion copied or
+    /// idle pages were discarded. They would stay.
     pub mapped: usize,
     /// Pages in free runs that the pool [retains](crate::PoolBuilder::retain_pages).
     pub retained_pages: usize,

@@ -31,8 +31,9 @@ pub struct CompactReport {
     /// The longest time for which this compaction had a size class locked, so that others could not
     /// store or free objects of that class: planning, and emptying one zspage at a time.
     ///
-    /// Timed from just before the lock was asked for to just after it was released. So it is at least
-    /// what anybody else waited for it, and includes the time that compaction itself waited.
+    /// Timed from just before the lock was asked for to just after it was released. So it covers
+    /// the whole hold, and the time that compaction itself waited. Who waited for it may have waited
+    /// longer, by its own wake-up.
     pub longest_class_hold: Duration,
     /// The longest time for which this compaction had a zspage locked exclusively, so that others
     /// could not map its objects. Timed likewise; zero if nothing was locked.

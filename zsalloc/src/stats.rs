@@ -67,7 +67,8 @@ pub struct PoolStats {
     pub maps_waited: u64,
     /// Zspages migrated with [`Pool::migrate`] or [`Pool::evacuate`], so far.
     pub migrations: u64,
-    /// Migrations refused because an object was mapped, so far.
+    /// Migrations refused as [busy](crate::MigrateError::Busy), so far: an object was mapped, or for a
+    /// moment copied by an insertion, or idle pages were discarded.
     pub migrations_refused: u64,
     /// Objects moved by migration and compaction, so far.
     pub objects_moved: u64,
@@ -78,7 +79,10 @@ pub struct PoolStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassStats {
-    /// The class's position, by size.
+    /// The index of the class before equal ones are merged, so numbers are missing: under
+    /// [`Zsmalloc`](crate::ClassPolicy::Zsmalloc) the kernel's, `(size - 32) / step` with a step of a
+    /// 256th of a page; under [`Adaptive`](crate::ClassPolicy::Adaptive) likewise, `size / step - 1`
+    /// with a 128th.
     pub class: usize,
     /// The slot size in bytes.
     pub size: usize,
@@ -101,6 +105,36 @@ impl ClassStats {
     pub const HEADER: &'static str = " class  size       10%       20%       30%       40%       \
         50%       60%       70%       80%       90%       99%      100% obj_allocated   obj_used \
         pages_used pages_per_zspage freeable";
+
+    /// The kernel's last row, `Total`, of such a table.
+    ///
+    /// ```
+    /// use zsalloc::ClassStats;
+    ///
+    /// let pool = zsalloc::Pool::new();
+    /// let total = ClassStats::total(&pool.class_stats()).to_string();
+    /// assert!(total.starts_with(" Total "));
+    /// assert_eq!(total.len(), ClassStats::HEADER.len());
+    /// ```
+    pub fn total(rows: &[Self]) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            let sum = |of: fn(&Self) -> usize| rows.iter().map(of).sum::<usize>();
+            write!(f, " {:>5} {:5}", "Total", "")?;
+            for group in 1..GROUPS {
+                let zspages: usize = rows.iter().map(|row| row.zspages[group]).sum();
+                write!(f, " {zspages:9}")?;
+            }
+            write!(
+                f,
+                " {:13} {:10} {:10} {:16} {:8}",
+                sum(|row| row.obj_allocated),
+                sum(|row| row.obj_used),
+                sum(|row| row.pages_used),
+                "",
+                sum(|row| row.freeable)
+            )
+        })
+    }
 }
 
 impl fmt::Display for ClassStats {
@@ -123,8 +157,9 @@ impl fmt::Display for ClassStats {
 }
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
-    /// The pages that the pool holds at this moment: those of zspages and of migrations in
-    /// progress, and retained free ones. In units of the pool's page size. Never waits.
+    /// The pages held; memory really resident is this less [`PoolStats::discarded_pages`] and less pages never touched.
+    ///
+    /// At this moment: those of zspages and of migrations in progress, and retained free ones. In units of the pool's page size. Never waits.
     ///
     /// ```
     /// let pool = zsalloc::Pool::new();
@@ -201,7 +236,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let row = |(index, chain): (usize, &crate::chain::Chain)| {
             let class = self.lock_class(index);
             ClassStats {
-                class: index,
+                class: self.table.raw_index(chain.size()),
                 size: chain.size(),
                 zspages: class.groups().counts(),
                 obj_allocated: class.slots(),
@@ -243,5 +278,71 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             list.extend(self.list_class(index, &HoldTimes::default(), see, |zspage| zspage.id));
         }
         list.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClassStats;
+
+    /// Header and two rows of the example in the kernel's Documentation/mm/zsmalloc.rst.
+    const DOCUMENTED: [&str; 3] = [
+        " class  size       10%       20%       30%       40%       50%       60%       70%       80%       90%       99%      100% obj_allocated   obj_used pages_used pages_per_zspage freeable",
+        "    30   512         0        12         4         1         0         1         0         0         1         0       414          3464       3346        433                1       14",
+        "    31   528         2         7         2         2         1         0         1         0         0         2       117          4154       3793        536                4       44",
+    ];
+
+    fn rows() -> [ClassStats; 2] {
+        let row =
+            |class,
+             size,
+             zspages,
+             [obj_allocated, obj_used, pages_used, per, freeable]: [usize; 5]| {
+                ClassStats {
+                    class,
+                    size,
+                    zspages,
+                    obj_allocated,
+                    obj_used,
+                    pages_used,
+                    pages_per_zspage: per,
+                    freeable,
+                }
+            };
+        [
+            row(
+                30,
+                512,
+                [9, 0, 12, 4, 1, 0, 1, 0, 0, 1, 0, 414],
+                [3464, 3346, 433, 1, 14],
+            ),
+            row(
+                31,
+                528,
+                [9, 2, 7, 2, 2, 1, 0, 1, 0, 0, 2, 117],
+                [4154, 3793, 536, 4, 44],
+            ),
+        ]
+    }
+
+    #[test]
+    fn rows_stand_in_the_columns_of_the_kernels_documentation() {
+        assert_eq!(ClassStats::HEADER, DOCUMENTED[0]);
+        for (row, documented) in rows().iter().zip(&DOCUMENTED[1..]) {
+            assert_eq!(row.to_string(), *documented);
+        }
+    }
+
+    #[test]
+    fn the_total_sums_each_column_in_its_place() {
+        let total = ClassStats::total(&rows()).to_string();
+        assert_eq!(total.len(), ClassStats::HEADER.len());
+        let sums = [2, 19, 6, 3, 1, 1, 1, 0, 1, 2, 531, 7618, 7139, 969, 58];
+        let fields: Vec<_> = total.split_whitespace().collect();
+        assert_eq!(fields[0], "Total");
+        assert_eq!(fields[1..], sums.map(|sum| sum.to_string()));
+        // The column of pages per zspage is empty, as in the kernel.
+        let end = DOCUMENTED[0].find(" freeable").unwrap();
+        assert!(total[end - "pages_per_zspage".len()..end].trim().is_empty());
     }
 }

@@ -34,7 +34,7 @@
 //! assert_eq!(exercise(&Boxes, 2000, 1), Ok(()));
 //! ```
 //!
-//! The project's benchmark, `cargo run --release -p benches --bin allocators`, measures stores through
+//! The project's benchmark, `cargo run --release -p benches --bin allocators -- speed`, measures stores through
 //! this trait; its calls are inlined and cost nothing.
 
 use std::fmt;

@@ -34,7 +34,8 @@ pub struct ZspageInfo {
     pub slots: usize,
     /// The slots that hold an object.
     pub used: usize,
-    /// Whether an object of it was mapped.
+    /// Whether an object of it was mapped. Also true for the moment in which an insertion copies, or
+    /// idle pages are discarded.
     pub mapped: bool,
 }
 

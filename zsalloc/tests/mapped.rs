@@ -60,7 +60,6 @@ fn needed(policy: ClassPolicy, size: usize, objects: usize) -> usize {
             let tail = (objects % slots(full) * size).div_ceil(4096);
             objects / slots(full) * full + tail
         }
-        _ => unreachable!("no other policy"),
     }
 }
 

@@ -167,3 +167,26 @@ fn a_chain_size_out_of_range_panics() {
 fn a_page_size_out_of_range_panics() {
     table(5000, 8);
 }
+
+/// (class, size) of rows in the kernel's Documentation/mm/zsmalloc.rst, for chain size 8.
+#[test]
+fn classes_have_the_kernels_numbers() {
+    let policy = ClassPolicy::Zsmalloc { chain_size: 8 };
+    let pool = Pool::builder().classes(policy).build().unwrap();
+    let rows = pool.class_stats();
+    for documented in [(30, 512), (31, 528), (32, 544), (225, 3632), (254, 4096)] {
+        assert!(
+            rows.iter().any(|row| (row.class, row.size) == documented),
+            "{documented:?}"
+        );
+    }
+}
+
+#[test]
+fn adaptive_classes_are_merged_too() {
+    let rows = Pool::new().class_stats();
+    assert_eq!(rows.len(), 113);
+    for row in rows {
+        assert_eq!((row.class + 1) * 32, row.size);
+    }
+}

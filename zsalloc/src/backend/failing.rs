@@ -50,7 +50,8 @@ impl<S> Failing<S> {
 
     /// Lets only allocation number `call` (the first is 0) fail.
     pub fn fail_at(&self, call: u64) {
-        self.fail_to.store(call + 1, Ordering::Relaxed);
+        self.fail_to
+            .store(call.saturating_add(1), Ordering::Relaxed);
         self.fail_from.store(call, Ordering::Relaxed);
     }
 
@@ -107,5 +108,19 @@ unsafe impl<S: PageSource> PageSource for Failing<S> {
 
     fn granularity(&self) -> usize {
         self.inner.granularity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failing;
+    use crate::{Heap, Pool};
+
+    #[test]
+    fn the_last_call_is_a_number_like_any_other() {
+        let source = Failing::new(Heap::new());
+        source.fail_at(u64::MAX);
+        let pool = Pool::builder().backend(source).build().unwrap();
+        pool.free(pool.alloc(1).unwrap());
     }
 }

@@ -8,13 +8,12 @@ use super::{PageSource, SOURCE_PAGE, SourceError};
 /// Memory of the global allocator, so that tools that watch the heap see every page. Whether it
 /// goes back to the system is up to that allocator.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Heap {}
+pub struct Heap;
 
 impl Heap {
     /// The source. It holds nothing until pages are allocated.
     pub const fn new() -> Self {
-        Self {}
+        Self
     }
 
     fn layout(pages: usize) -> Result<Layout, SourceError> {
@@ -45,5 +44,20 @@ unsafe impl PageSource for Heap {
         // The global allocator cannot take a part back; zeroing keeps the rest of the promise.
         // SAFETY: the pages are ours and nobody accesses them now.
         unsafe { ptr.write_bytes(0, pages * SOURCE_PAGE) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Heap;
+    use crate::Pool;
+
+    #[test]
+    #[allow(clippy::default_constructed_unit_structs)]
+    fn it_is_a_value_as_it_stands() {
+        for source in [Heap, Heap::new(), Heap::default()] {
+            let pool = Pool::builder().backend(source).build().unwrap();
+            assert!(pool.alloc(1).is_ok_and(|handle| pool.len(&handle) == 1));
+        }
     }
 }
