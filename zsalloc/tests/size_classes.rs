@@ -190,3 +190,28 @@ fn adaptive_classes_are_merged_too() {
         assert_eq!((row.class + 1) * 32, row.size);
     }
 }
+
+/// Distinct classes when wastes are compared in whole per cent of the zspage used, as the kernel did
+/// when its documentation was written.
+fn distinct_by_per_cent(chain_size: usize) -> usize {
+    let shape = |size: usize| {
+        let used = |pages: usize| (pages * 4096 / size * size) * 100 / (pages * 4096);
+        let pages = (2..=chain_size).fold(1, |best, pages| {
+            if used(pages) > used(best) {
+                pages
+            } else {
+                best
+            }
+        });
+        (pages, pages * 4096 / size)
+    };
+    let mut shapes: Vec<_> = (32..=4096).step_by(16).map(shape).collect();
+    shapes.dedup();
+    shapes.len()
+}
+
+#[test]
+fn the_documentations_example_counts_classes_by_per_cent() {
+    assert_eq!(distinct_by_per_cent(8), 123);
+    assert_eq!(distinct_by_per_cent(16), 191);
+}
