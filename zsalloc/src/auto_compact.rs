@@ -46,6 +46,11 @@ const MAX_PATIENCE: RangeInclusive<usize> = 64..=4096;
 /// How many insertions are refused at once after compaction at the page limit has gained nothing: what
 /// keeps it from gaining may be maps, whose end nobody tells.
 const REFUSALS: u32 = 15;
+/// Distinguishes tickets from refusals.
+const TICKET: u32 = 1 << 31;
+/// At how many zspages of a class, whose lock it holds meanwhile, compaction at the page limit looks to
+/// find some that are not mapped: at first, and at most.
+const LIMIT_LOOKS: (u32, u32) = (512, 4096);
 
 /// When and how much a pool compacts by itself: see
 /// [`PoolBuilder::auto_compact`](crate::PoolBuilder::auto_compact).
@@ -115,9 +120,15 @@ impl AutoCompact {
 #[derive(Debug)]
 pub(crate) struct Automatic {
     policy: AutoCompact,
-    /// How many insertions are refused at once, because compaction at the page limit gained nothing
-    /// and nothing was freed since.
+    /// 0; or how many insertions are refused at once, because compaction at the page limit gained
+    /// nothing and nothing was freed since; or, beyond `REFUSALS`, the ticket of the compaction that
+    /// began last and may find that out. A free sets it to 0. So a compaction during which something
+    /// was freed, or another one began, does not find its ticket here in the end, and refuses nothing.
     refusals_left: AtomicU32,
+    /// Tickets given out so far.
+    tickets: AtomicU32,
+    /// How far compaction at the page limit looks: doubled each time that it gains nothing.
+    looks: AtomicU32,
 }
 
 impl Automatic {
@@ -125,7 +136,39 @@ impl Automatic {
         Self {
             policy,
             refusals_left: AtomicU32::new(0),
+            tickets: AtomicU32::new(0),
+            looks: AtomicU32::new(LIMIT_LOOKS.0),
         }
+    }
+
+    /// Whether an insertion is refused at once, because one before was in vain.
+    fn refuses(&self) -> bool {
+        let count_down = |left: u32| (1..=REFUSALS).contains(&left).then(|| left - 1);
+        // Relaxed: a hint.
+        let left = &self.refusals_left;
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count_down)
+            .is_ok()
+    }
+
+    /// A ticket for a compaction that may be in vain.
+    fn begin(&self) -> u32 {
+        // Relaxed: only unique, but for those 2^31 compactions ago.
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) | TICKET;
+        // Relaxed: the compaction locks every class after this. A free that it does not see locks its
+        // class later, so it sees the ticket.
+        self.refusals_left.store(ticket, Ordering::Relaxed);
+        ticket
+    }
+
+    /// The compaction with this ticket was in vain: the next insertions are refused, unless something
+    /// was freed meanwhile.
+    fn in_vain(&self, ticket: u32) {
+        // Relaxed: a hint.
+        let relaxed = Ordering::Relaxed;
+        let left = &self.refusals_left;
+        let _ = left.compare_exchange(ticket, REFUSALS, relaxed, relaxed);
+        let looks = self.looks.load(relaxed);
+        self.looks.store((looks * 2).min(LIMIT_LOOKS.1), relaxed);
     }
 }
 
@@ -239,29 +282,27 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let (AllocError::Limit { .. }, Some(automatic)) = (error, &self.automatic) else {
             return Err(error);
         };
-        // Relaxed: a hint.
-        let left = &automatic.refusals_left;
-        let count_down = |left: u32| left.checked_sub(1);
-        if left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count_down)
-            .is_ok()
-        {
+        if automatic.refuses() {
             return Err(error);
         }
+        let ticket = automatic.begin();
+        // Relaxed: a hint.
+        let looks = automatic.looks.load(Ordering::Relaxed) as usize;
         let chains = self.table.chains().iter().enumerate();
         let surpluses =
             chains.map(|(other, chain)| (surplus(chain, &self.lock_class(other)), other));
         let mut others: Vec<_> = surpluses.filter(|&(surplus, _)| surplus > 0).collect();
         others.sort_unstable_by(|one, other| other.cmp(one));
         for (_, other) in others {
-            while self.compact_step(other, STEP_MOVES as usize, usize::MAX) > 0 {
+            while self.compact_step(other, STEP_MOVES as usize, looks) > 0 {
                 if let Ok(grown) = self.grow(class, objects, pin) {
+                    // Relaxed: a hint.
+                    automatic.looks.store(LIMIT_LOOKS.0, Ordering::Relaxed);
                     return Ok(grown);
                 }
             }
         }
-        // Relaxed: a hint.
-        left.store(REFUSALS, Ordering::Relaxed);
+        automatic.in_vain(ticket);
         Err(error)
     }
 }
@@ -312,6 +353,26 @@ mod tests {
         (0..9).for_each(|_| account.settle(grant, 1, 1000));
         account.settle(grant, 0, 1000);
         assert_eq!(account.wait, 16);
+    }
+
+    #[test]
+    fn a_compaction_in_vain_refuses_nothing_if_something_was_freed_meanwhile() {
+        let automatic = Automatic::new(AutoCompact::default());
+        let refused = || std::iter::repeat_with(|| automatic.refuses());
+        let ticket = automatic.begin();
+        assert!(!automatic.refuses());
+        automatic.in_vain(ticket);
+        assert_eq!(refused().take(20).filter(|&refused| refused).count(), 15);
+        // Freed meanwhile, as in `look`.
+        let ticket = automatic.begin();
+        automatic.refusals_left.store(0, Ordering::Relaxed);
+        automatic.in_vain(ticket);
+        assert!(!automatic.refuses());
+        // Freed before a second one began, which is not over yet.
+        let (first, _second) = (automatic.begin(), automatic.begin());
+        automatic.in_vain(first);
+        assert!(!automatic.refuses());
+        assert_eq!(automatic.looks.load(Ordering::Relaxed), 4096);
     }
 
     #[test]
