@@ -11,7 +11,6 @@ use crate::handle::Handle;
 use crate::handle_table::Entry;
 use crate::pages::NoPages;
 use crate::pool::{ClassGuard, Pool};
-pub(crate) use crate::primitive::size::HANDLE_BATCH;
 use crate::primitive::{is_broken, shadow};
 use crate::reclaim::{self, Pin};
 use crate::zspage::{ReadHold, Zspage};
@@ -160,17 +159,6 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // SAFETY: a new header of this class; it is removed before it is retired.
         unsafe { locked.add(header, slots, false) };
         Ok(self.publish(&mut locked, hold, spare.used(), len, pin))
-    }
-
-    /// A free handle's index, from the class's spare ones or the table.
-    fn take_handle(&self, class: &mut ClassGuard<'_, L>, pin: &Pin) -> Result<u32, AllocError> {
-        if class.spare_handles.is_empty() {
-            self.handles
-                .acquire(HANDLE_BATCH, &mut class.spare_handles, pin);
-            // The lowest first.
-            class.spare_handles.reverse();
-        }
-        class.spare_handles.pop().ok_or(AllocError::OutOfMemory)
     }
 
     /// A new zspage for a class without room, and its number of slots.

@@ -326,7 +326,7 @@ impl<L> Class<L> {
         self.slots -= removed.slots();
         self.discarded_pages -= removed.discarded.count_ones() as usize;
         let capacity = self.zspages.capacity();
-        if capacity > 16 && self.zspages.len() < capacity / 4 {
+        if capacity > 4 && self.zspages.len() < capacity / 4 {
             self.zspages.shrink_to(self.zspages.len() * 2);
         }
         removed.zspage
@@ -388,6 +388,13 @@ impl<L> Class<L> {
         if let Some(moved) = self.groups.remove(group, rank) {
             self.zspages[moved as usize].rank = rank;
         }
+    }
+
+    /// Gives back the room that the lists have to grow.
+    pub(crate) fn shrink_lists(&mut self) {
+        self.zspages.shrink_to_fit();
+        self.groups.shrink_to_fit();
+        self.spare_handles.shrink_to_fit();
     }
 
     /// The bytes of the class's lists and headers.

@@ -115,8 +115,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         CompactReport::of(classes, &compaction.times)
     }
 
-    /// Returns the free pages that the pool retains to their source. Moves nothing, waits for no
-    /// class and no map.
+    /// Gives back what the pool keeps for later: free pages that it
+    /// [retains](crate::PoolBuilder::retain_pages), to their source, and spare handles and room in its
+    /// lists. Moves nothing. Waits for each class's mutex in turn, and for no map.
     ///
     /// ```
     /// let pool = zsalloc::Pool::builder().retain_pages(8).build()?;
@@ -127,6 +128,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// # Ok::<(), zsalloc::BuildError>(())
     /// ```
     pub fn trim(&self) {
+        self.trim_metadata();
         self.pages.trim(0);
     }
 
@@ -183,6 +185,7 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
         }
         if !work.report.budget_spent {
             self.discard(&mut work);
+            self.pool.release_spare_handles(class);
         }
         work.report
     }

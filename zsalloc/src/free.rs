@@ -4,7 +4,6 @@ use std::ptr::NonNull;
 
 use lock_api::{MutexGuard, RawRwLock};
 
-use crate::alloc::HANDLE_BATCH;
 use crate::backend::PageSource;
 use crate::error::{AllocError, HandleError};
 use crate::handle::Handle;
@@ -216,11 +215,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         shadow::freed(zspage.slot(entry.slot()));
         let emptied = class.put_slot(zspage, entry.slot());
         let retired = emptied.then(|| class.remove(zspage));
-        class.spare_handles.push(index);
-        if class.spare_handles.len() > 2 * HANDLE_BATCH {
-            self.handles
-                .release(class.spare_handles.drain(..HANDLE_BATCH), pin);
-        }
+        self.put_handle(class, index, pin);
         retired
     }
 }

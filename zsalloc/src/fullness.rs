@@ -37,10 +37,15 @@ impl Groups {
         let members = &mut self.members[group as usize];
         members.swap_remove(place as usize);
         // Groups swell and shrink with the load; do not keep the memory of the highest tide.
-        if members.capacity() > 16 && members.len() < members.capacity() / 4 {
+        if members.capacity() > 4 && members.len() < members.capacity() / 4 {
             members.shrink_to(members.len() * 2);
         }
         members.get(place as usize).copied()
+    }
+
+    /// Gives back the room that the lists have to grow.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.members.iter_mut().for_each(Vec::shrink_to_fit);
     }
 
     /// Writes a new name over the zspage at `place`.

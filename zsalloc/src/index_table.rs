@@ -46,7 +46,7 @@ struct Segment<T> {
 /// Which indices are live.
 #[derive(Default)]
 struct Inner {
-    /// One per place in the directory that was ever used.
+    /// One per place in the directory, up to the last that has a segment.
     uses: Vec<SegmentUse>,
     /// Segments that exist and have a free index. The lowest serves first, so that the higher ones
     /// get a chance to become empty.
@@ -59,6 +59,29 @@ struct Inner {
 struct SegmentUse {
     live: [u64; BITMAP_WORDS],
     count: usize,
+}
+
+impl Inner {
+    /// The last segment of all, if it is empty and not at the lowest place: nothing is kept there, as
+    /// `uses` would stay as long as that.
+    fn misplaced_remainder(&self) -> Option<u32> {
+        let only = self.with_room.first().copied()?;
+        let segments = self.uses.len() - self.vacant.len();
+        (only > 0 && segments == 1 && self.uses[only as usize].count == 0).then_some(only)
+    }
+
+    /// Nothing has to be known about places behind the last segment.
+    fn forget_vacant_end(&mut self) {
+        while self.vacant.last().copied() == (self.uses.len() as u32).checked_sub(1)
+            && self.vacant.pop_last().is_some()
+        {
+            self.uses.pop();
+        }
+        let capacity = self.uses.capacity();
+        if capacity > 4 && self.uses.len() < capacity / 4 {
+            self.uses.shrink_to(self.uses.len() * 2);
+        }
+    }
 }
 
 impl SegmentUse {
@@ -142,12 +165,18 @@ impl<T: Default> IndexTable<T> {
         for index in indices {
             let segment = index / SEGMENT as u32;
             let uses = &mut inner.uses[segment as usize];
+            let was_full = uses.count == SEGMENT;
             uses.put(index as usize % SEGMENT);
             let empty = uses.count == 0;
-            inner.with_room.insert(segment);
+            if was_full {
+                inner.with_room.insert(segment);
+            }
             // One segment with room is kept, or a table at a segment's edge would thrash.
             if empty && inner.with_room.len() > 1 {
                 self.remove_segment(&mut inner, segment, pin);
+            }
+            if empty && let Some(only) = inner.misplaced_remainder() {
+                self.remove_segment(&mut inner, only, pin);
             }
         }
     }
@@ -200,6 +229,7 @@ impl<T: Default> IndexTable<T> {
     fn remove_segment(&self, inner: &mut Inner, place: u32, pin: &Pin) {
         inner.with_room.remove(&place);
         inner.vacant.insert(place);
+        inner.forget_vacant_end();
         // Relaxed: the directory changes only under `inner`, which the caller holds.
         let directory = self.directory.load(Ordering::Relaxed);
         // SAFETY: live, and it cannot be replaced while `inner` is held.
@@ -298,6 +328,25 @@ mod tests {
             let cell = table.get(index, &pin).unwrap();
             assert_eq!(cell.load(Ordering::Relaxed), u64::from(index));
         }
+    }
+
+    #[test]
+    fn an_emptied_table_keeps_one_segment_and_its_directory() {
+        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
+        let mut indices = Vec::new();
+        let pin = pin();
+        table.acquire(40 * SEGMENT, &mut indices, &pin);
+        // The last to go is in the middle; it is not this segment that stays.
+        indices.swap(0, 20 * SEGMENT);
+        indices
+            .drain(..)
+            .rev()
+            .for_each(|index| table.release([index], &pin));
+        table.acquire(1, &mut indices, &pin);
+        assert_eq!(indices, [0]);
+        let uses = 4 * size_of::<SegmentUse>();
+        let directory = 64 * size_of::<AtomicPtr<Segment<AtomicU64>>>();
+        assert!(table.bytes() <= size_of::<Segment<AtomicU64>>() + uses + directory);
     }
 
     #[test]

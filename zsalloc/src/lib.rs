@@ -22,6 +22,7 @@
 //! | evacuate | move everything out of a region, so that it can be given back as a whole: [`Pool::evacuate`] |
 //! | discard | give the memory of pages back and keep their addresses: [`PageSource::discard`] |
 //! | isolated | being filled by a compaction, or its idle pages discarded; whoever does that retires the zspage |
+//! | spare handle | a free one that a size class keeps for its next object |
 //! | retire | free later, when no thread can be looking any more |
 //!
 //! # Chapters
@@ -187,6 +188,7 @@ mod relocate;
 mod report;
 mod retained;
 pub mod size_class;
+mod spare_handles;
 mod stats;
 pub mod testbed;
 mod zspage;

@@ -16,8 +16,8 @@ use operations::{Config, Op, config, op};
 use proptest::prelude::*;
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{
-    AllocError, AutoCompact, Budget, ClassPolicy, EvacuateReport, Failing, Handle, HandleError,
-    Heap, MappedOwned, MigrateError, Pool, StayReason,
+    AllocError, AutoCompact, Budget, EvacuateReport, Failing, Handle, HandleError, Heap,
+    MappedOwned, MigrateError, Pool, StayReason,
 };
 
 type Source = Arc<Failing<Heap>>;
@@ -363,25 +363,5 @@ proptest! {
     #[test]
     fn with_parking_lots_lock(config in config(), ops in proptest::collection::vec(op(), 1..500)) {
         run(&config, ops, locks::parking_lot);
-    }
-}
-
-/// What is kept about objects goes when they go.
-#[test]
-fn metadata_shrinks_with_the_number_of_objects() {
-    for classes in [
-        ClassPolicy::default(),
-        ClassPolicy::Zsmalloc { chain_size: 8 },
-    ] {
-        let pool = Pool::builder().classes(classes).build().unwrap();
-        let new = pool.stats().metadata_bytes;
-        let handles: Vec<_> = (0..60_000)
-            .map(|i| pool.alloc(32 + i % 400).unwrap())
-            .collect();
-        let full = pool.stats().metadata_bytes - new;
-        assert!(full >= 60_000 * 12, "{full}");
-        pool.free_many(handles);
-        let empty = pool.stats().metadata_bytes - new;
-        assert!(empty < full / 10, "{empty} of {full} bytes are left");
     }
 }
