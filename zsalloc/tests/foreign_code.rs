@@ -10,6 +10,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 use common::calling_back::{Call, CallingBack, outgrown};
+use common::locks::{Hooked, Hooks, LockCall};
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{Handle, Heap, MigrateError, Mmap, PageSource, Pool, SourceError};
@@ -118,8 +119,10 @@ fn a_page_source_may_use_the_pool_while_it_discards() {
     assert_eq!((pool.stats().objects, pool.resident_pages()), (0, 0));
 }
 
-/// `RawZsLock` whose code calls back where the pool holds no lock.
-struct Calling(RawZsLock);
+/// Code of a lock that calls back where the pool holds no lock.
+struct Calls;
+
+type Calling = Hooked<Calls>;
 
 static CALLING: OnceLock<Pool<Calling, Mmap>> = OnceLock::new();
 
@@ -131,51 +134,15 @@ fn call_pool_back() {
     });
 }
 
-impl Drop for Calling {
-    fn drop(&mut self) {
+impl Hooks for Calls {
+    fn before(call: LockCall) {
+        if call == LockCall::LockShared {
+            call_pool_back();
+        }
+    }
+
+    fn dropped() {
         call_pool_back();
-    }
-}
-
-// SAFETY: forwards to a lock that keeps the promise.
-unsafe impl RawRwLock for Calling {
-    const INIT: Self = Self(RawZsLock::INIT);
-    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
-    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
-
-    fn lock_shared(&self) -> Self::SharedGuard {
-        call_pool_back();
-        self.0.lock_shared()
-    }
-
-    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
-        self.0.try_lock_shared()
-    }
-
-    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_shared(guard) }
-    }
-
-    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        unreachable!("the pool only tries")
-    }
-
-    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
-        self.0.try_lock_exclusive()
-    }
-
-    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_exclusive(guard) }
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
     }
 }
 

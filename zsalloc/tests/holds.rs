@@ -3,18 +3,17 @@
 //! No test here asserts how long anything takes. Each makes a hold last until another thread has run
 //! into it, and takes stamps that are certainly inside the hold: the report must cover them.
 
+mod common;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::locks::{Hooked, Hooks, LockCall};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{Budget, ClassPolicy, CompactReport, Handle, Heap, Pool};
-use zslock::RawZsLock;
-
-type Shared = <RawZsLock as RawRwLock>::SharedGuard;
-type Exclusive = <RawZsLock as RawRwLock>::ExclusiveGuard;
 
 /// Where compaction is when a zspage lock calls back. It has the class locked each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,52 +37,23 @@ fn call_back(moment: Moment) {
     HOOK.with_borrow_mut(|hook| hook.iter_mut().for_each(|hook| hook(moment)));
 }
 
-struct Watched(RawZsLock);
+struct Watch;
 
-// SAFETY: all operations are those of a zslock.
-unsafe impl RawRwLock for Watched {
-    #[allow(clippy::declare_interior_mutable_const, reason = "as in the trait")]
-    const INIT: Self = Self(RawZsLock::INIT);
+type Watched = Hooked<Watch>;
 
-    type SharedGuard = Shared;
-    type ExclusiveGuard = Exclusive;
-
-    fn lock_shared(&self) -> Shared {
-        self.0.lock_shared()
+impl Hooks for Watch {
+    fn before(call: LockCall) {
+        match call {
+            LockCall::IsLocked => call_back(Moment::Planning),
+            LockCall::UnlockExclusive => call_back(Moment::Unlocking),
+            _ => {}
+        }
     }
 
-    fn try_lock_shared(&self) -> Option<Shared> {
-        self.0.try_lock_shared()
-    }
-
-    unsafe fn unlock_shared(&self, guard: Shared) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_shared(guard) }
-    }
-
-    fn lock_exclusive(&self) -> Exclusive {
-        self.0.lock_exclusive()
-    }
-
-    fn try_lock_exclusive(&self) -> Option<Exclusive> {
-        let guard = self.0.try_lock_exclusive()?;
-        call_back(Moment::Locked);
-        Some(guard)
-    }
-
-    unsafe fn unlock_exclusive(&self, guard: Exclusive) {
-        call_back(Moment::Unlocking);
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_exclusive(guard) }
-    }
-
-    fn is_locked(&self) -> bool {
-        call_back(Moment::Planning);
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
+    fn after(call: LockCall) {
+        if call == LockCall::TryLockExclusive {
+            call_back(Moment::Locked);
+        }
     }
 }
 

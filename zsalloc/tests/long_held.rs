@@ -9,65 +9,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use common::locks::{Hooked, Hooks};
 use common::{Random, is_intact, object};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{Handle, MigrateError, Mmap, Pool, ZspageId};
-use zslock::RawZsLock;
 
-/// `RawZsLock` that counts how many exist: one in each header. Each test has a count of its own.
-struct Counted<const TEST: usize>(RawZsLock);
+/// Counts how many locks exist: one in each header. Each test has a count of its own.
+struct Alive<const TEST: usize>;
+
+type Counted<const TEST: usize> = Hooked<Alive<TEST>>;
 
 static ALIVE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 fn counted<const TEST: usize>() -> Counted<TEST> {
     ALIVE[TEST].fetch_add(1, Ordering::Relaxed);
-    Counted(RawZsLock::INIT)
+    Counted::INIT
 }
 
-impl<const TEST: usize> Drop for Counted<TEST> {
-    fn drop(&mut self) {
+impl<const TEST: usize> Hooks for Alive<TEST> {
+    fn dropped() {
         ALIVE[TEST].fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: forwards to a lock that keeps the promise.
-unsafe impl<const TEST: usize> RawRwLock for Counted<TEST> {
-    const INIT: Self = panic!("made by `counted`");
-    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
-    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
-
-    fn lock_shared(&self) -> Self::SharedGuard {
-        self.0.lock_shared()
-    }
-
-    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
-        self.0.try_lock_shared()
-    }
-
-    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_shared(guard) }
-    }
-
-    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        unreachable!("the pool only tries")
-    }
-
-    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
-        self.0.try_lock_exclusive()
-    }
-
-    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_exclusive(guard) }
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
     }
 }
 

@@ -6,28 +6,17 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use common::calling_back::outgrown;
+use common::locks::{Hooked, Hooks, LockCall};
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{ClassPolicy, Handle, Mmap, Pool};
-use zslock::RawZsLock;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Code {
-    LockShared,
-    TryLockShared,
-    UnlockShared,
-    TryLockExclusive,
-    UnlockExclusive,
-    IsLocked,
-    IsLockedExclusive,
-}
 
 thread_local! {
     /// Which code panics, and after how many calls.
-    static FAULT: Cell<Option<(Code, usize)>> = const { Cell::new(None) };
+    static FAULT: Cell<Option<(LockCall, usize)>> = const { Cell::new(None) };
 }
 
-fn call(code: Code) {
+fn call(code: LockCall) {
     match FAULT.get() {
         Some((faulty, 0)) if faulty == code => {
             FAULT.set(None);
@@ -41,53 +30,21 @@ fn call(code: Code) {
 
 /// `RawZsLock`, except that any method may panic. As `lock_api` demands, what unlocks has unlocked by
 /// then, and what locks has not locked.
-struct Faulty(RawZsLock);
+type Faulty = Hooked<AnyFault>;
 
-// SAFETY: forwards to a lock that keeps the promise.
-unsafe impl RawRwLock for Faulty {
-    const INIT: Self = Self(RawZsLock::INIT);
-    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
-    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
+struct AnyFault;
 
-    fn lock_shared(&self) -> Self::SharedGuard {
-        call(Code::LockShared);
-        self.0.lock_shared()
+impl Hooks for AnyFault {
+    fn before(code: LockCall) {
+        if !matches!(code, LockCall::UnlockShared | LockCall::UnlockExclusive) {
+            call(code);
+        }
     }
 
-    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
-        call(Code::TryLockShared);
-        self.0.try_lock_shared()
-    }
-
-    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_shared(guard) }
-        call(Code::UnlockShared);
-    }
-
-    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        unreachable!("the pool only tries")
-    }
-
-    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
-        call(Code::TryLockExclusive);
-        self.0.try_lock_exclusive()
-    }
-
-    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_exclusive(guard) }
-        call(Code::UnlockExclusive);
-    }
-
-    fn is_locked(&self) -> bool {
-        call(Code::IsLocked);
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        call(Code::IsLockedExclusive);
-        self.0.is_locked_exclusive()
+    fn after(code: LockCall) {
+        if matches!(code, LockCall::UnlockShared | LockCall::UnlockExclusive) {
+            call(code);
+        }
     }
 }
 
@@ -116,7 +73,7 @@ fn everything(pool: &FaultyPool, handles: &mut [Handle]) {
 }
 
 /// How many calls of the code there are; each has panicked once, on a pool of its own.
-fn panics_at_each_call(code: Code) -> usize {
+fn panics_at_each_call(code: LockCall) -> usize {
     for call in 0.. {
         let pool = Pool::builder().lock_with(|| Faulty::INIT).build().unwrap();
         let mut handles = outgrown(&pool);
@@ -148,7 +105,7 @@ fn panics_at_each_call(code: Code) -> usize {
 
 #[test]
 fn a_lock_may_panic_at_any_call() {
-    use Code::*;
+    use LockCall::*;
     for code in [
         LockShared,
         TryLockShared,
@@ -173,7 +130,7 @@ fn a_zspage_that_was_emptied_and_left_goes_with_the_next_compaction() {
     // Of two zspages with four slots one has one object, the other three.
     pool.free(handles.pop().unwrap());
     pool.free_many(handles.drain(1..4));
-    FAULT.set(Some((Code::UnlockExclusive, 0)));
+    FAULT.set(Some((LockCall::UnlockExclusive, 0)));
     assert!(catch_unwind(AssertUnwindSafe(|| pool.compact())).is_err());
     assert_eq!((pool.zspages().count(), pool.freeable()), (2, 1));
     pool.free_many(handles);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use common::calling_back::outgrown;
+use common::locks::{Hooked, Hooks};
 use common::{is_intact, object};
 use zsalloc::lock_api::{GuardSend, RawRwLock};
 use zsalloc::{
@@ -73,51 +74,12 @@ unsafe impl RawRwLock for Spin {
     }
 }
 
-/// A lock whose guards stay on their thread, and whose shared guard is not even `Sync`.
-struct Bound(RawZsLock);
+/// A lock whose guards stay on their thread, and are not even `Sync`.
+type Bound = Hooked<OfOneThread>;
 
-struct BoundGuard(<RawZsLock as RawRwLock>::SharedGuard, PhantomData<*mut ()>);
+struct OfOneThread(PhantomData<*mut ()>);
 
-// SAFETY: forwards to a lock that keeps the promise.
-unsafe impl RawRwLock for Bound {
-    const INIT: Self = Self(RawZsLock::INIT);
-    type SharedGuard = BoundGuard;
-    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
-
-    fn lock_shared(&self) -> BoundGuard {
-        BoundGuard(self.0.lock_shared(), PhantomData)
-    }
-
-    fn try_lock_shared(&self) -> Option<BoundGuard> {
-        Some(BoundGuard(self.0.try_lock_shared()?, PhantomData))
-    }
-
-    unsafe fn unlock_shared(&self, guard: BoundGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_shared(guard.0) }
-    }
-
-    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        unreachable!("the pool only tries")
-    }
-
-    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
-        self.0.try_lock_exclusive()
-    }
-
-    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_exclusive(guard) }
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
-    }
-}
+impl Hooks for OfOneThread {}
 
 /// Compiles only if the type is not `$trait`: otherwise the compiler cannot tell which `A` is meant.
 macro_rules! assert_not {

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::calling_back::{Call, CallingBack, outgrown};
+use common::locks::{Hooked, Hooks, LockCall};
 use common::{is_intact, object};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{ClassPolicy, Handle, MigrateError, Mmap, Pool, ZspageId};
@@ -55,61 +56,32 @@ fn pass(point: Point) {
     }
 }
 
-/// `RawZsLock` with stops. Each test has its own `TEST`, to count its dropped locks alone.
-struct Stopping<const TEST: usize>(RawZsLock);
+/// A lock with stops. Each test has its own `TEST`, to count its dropped locks alone.
+type Stopping<const TEST: usize> = Hooked<Stops<TEST>>;
+
+struct Stops<const TEST: usize>;
 
 static DROPPED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
-
-impl<const TEST: usize> Drop for Stopping<TEST> {
-    fn drop(&mut self) {
-        DROPPED[TEST].fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 fn dropped<const TEST: usize>() -> usize {
     DROPPED[TEST].load(Ordering::Relaxed)
 }
 
-// SAFETY: forwards to a lock that keeps the promise.
-unsafe impl<const TEST: usize> RawRwLock for Stopping<TEST> {
-    const INIT: Self = Self(RawZsLock::INIT);
-    type SharedGuard = <RawZsLock as RawRwLock>::SharedGuard;
-    type ExclusiveGuard = <RawZsLock as RawRwLock>::ExclusiveGuard;
-
-    fn lock_shared(&self) -> Self::SharedGuard {
-        pass(Point::BeforeReadLock);
-        self.0.lock_shared()
+impl<const TEST: usize> Hooks for Stops<TEST> {
+    fn before(call: LockCall) {
+        if call == LockCall::LockShared {
+            pass(Point::BeforeReadLock);
+        }
     }
 
-    fn try_lock_shared(&self) -> Option<Self::SharedGuard> {
-        self.0.try_lock_shared()
+    fn after(call: LockCall) {
+        if call == LockCall::UnlockShared {
+            pass(Point::AfterReadUnlock);
+        }
     }
 
-    unsafe fn unlock_shared(&self, guard: Self::SharedGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_shared(guard) };
-        pass(Point::AfterReadUnlock);
-    }
-
-    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
-        unreachable!("the pool only tries")
-    }
-
-    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
-        self.0.try_lock_exclusive()
-    }
-
-    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.0.unlock_exclusive(guard) };
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
+    fn dropped() {
+        DROPPED[TEST].fetch_add(1, Ordering::Relaxed);
     }
 }
 
