@@ -5,8 +5,10 @@ pub mod corpus;
 pub mod memory;
 pub mod output_file;
 pub mod rng;
+pub mod stdout;
 pub mod svg;
 pub mod units;
+pub mod wrap;
 
 /// The code of the repository's front page is run with the documentation tests.
 #[cfg(doctest)]

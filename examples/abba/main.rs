@@ -6,11 +6,13 @@
 //!
 //! `cargo run --example abba --features debug-lockdep`
 
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 
+use clap::Parser;
+use examples::stdout;
 use zslock::ZsLock;
 use zslock::lockdep::{Policy, Report, ReportKind, on_report, set_policy};
 
@@ -20,64 +22,80 @@ static B: ZsLock<u32> = zslock::with_class(zslock::lock_class_key!("B"), 0);
 /// What the validator reported.
 static REPORTS: Mutex<Vec<Report>> = Mutex::new(Vec::new());
 
+/// A lock-order inversion, found without a deadlock: two threads take two locks in opposite order, one
+/// after the other, and the validator reports the deadlock that could have been.
+///
+/// Exit status: 0 it was reported, 1 it was not or the output could not be written, 2 bad option.
+#[derive(Debug, Parser)]
+#[command(name = "abba", verbatim_doc_comment)]
+struct Options {}
+
 fn main() -> ExitCode {
+    Options::parse();
+    stdout::ended(run(&mut io::stdout()))
+}
+
+/// The whole story; returns whether the inversion was found.
+fn run(out: &mut impl Write) -> io::Result<bool> {
     // A report is one `tracing` event, here a line of the log ...
     tracing_subscriber::fmt()
         .without_time()
-        .with_ansi(stdout().is_terminal())
+        .with_ansi(io::stdout().is_terminal())
         .init();
-    // ... and goes to a handler, which prints it as a kernel developer expects it.
-    on_report(|report| {
-        println!("\n{report}\n");
-        REPORTS.lock().unwrap().push(report.clone());
-    });
+    // ... and goes to a handler.
+    on_report(|report| REPORTS.lock().unwrap().push(report.clone()));
     // The default is a panic, so that a test fails; this program goes on.
     set_policy(Policy::Log);
 
-    println!("thread `one` reads A, then writes B");
-    run("one", || {
+    writeln!(out, "thread `one` reads A, then writes B")?;
+    let one = in_thread("one", || {
         let a = A.read();
         let mut b = B.write();
         *b = *a + 1;
     });
-    println!("thread `one` has ended; thread `two` reads B, then writes A");
-    run("two", || {
+    writeln!(
+        out,
+        "thread `one` has ended; thread `two` reads B, then writes A"
+    )?;
+    let two = in_thread("two", || {
         let b = B.read();
         let mut a = A.write();
         *a = *b + 1;
     });
-    println!(
-        "thread `two` has ended: A = {}, B = {}",
-        *A.read(),
-        *B.read()
-    );
+    let reports = REPORTS.lock().unwrap();
+    // As a kernel developer expects it.
+    for report in reports.iter() {
+        writeln!(out, "\n{report}\n")?;
+    }
+    let (a, b) = (*A.read(), *B.read());
+    writeln!(out, "thread `two` has ended: A = {a}, B = {b}")?;
 
-    verdict()
+    let went_on = one && two && a == 2;
+    let found = matches!(reports.as_slice(), [report] if is_inversion(report));
+    if found && went_on {
+        writeln!(
+            out,
+            "verdict: the inversion of A and B was reported, and the program went on"
+        )?;
+    } else {
+        writeln!(
+            out,
+            "verdict: FAILED, {} reports instead of one (is LOCKDEP set?), the threads went on: {went_on}",
+            reports.len()
+        )?;
+    }
+    Ok(found && went_on)
 }
 
-fn run(name: &str, body: fn()) {
+/// Runs `body` to its end in a thread of this name; whether it got there.
+fn in_thread(name: &str, body: fn()) -> bool {
     let thread = thread::Builder::new().name(name.to_owned());
     let joined = thread.spawn(body).map(thread::JoinHandle::join);
-    if !matches!(joined, Ok(Ok(()))) {
-        println!("thread `{name}` did not run to its end");
-    }
+    matches!(joined, Ok(Ok(())))
 }
 
-fn verdict() -> ExitCode {
-    let reports = REPORTS.lock().unwrap();
-    let inversion = |report: &Report| {
-        let held: Vec<_> = report.cycle.iter().map(|edge| edge.held.as_str()).collect();
-        report.kind() == ReportKind::CircularDependency && held == ["B", "A"]
-    };
-    let went_on = *A.read() == 2;
-    if reports.len() == 1 && inversion(&reports[0]) && went_on {
-        println!("verdict: the inversion of A and B was reported, and the program went on");
-        ExitCode::SUCCESS
-    } else {
-        println!(
-            "verdict: FAILED, {} reports instead of one (is LOCKDEP set?)",
-            reports.len()
-        );
-        ExitCode::FAILURE
-    }
+/// B was held and A wanted, where A had been held and B wanted.
+fn is_inversion(report: &Report) -> bool {
+    let held: Vec<_> = report.cycle.iter().map(|edge| edge.held.as_str()).collect();
+    report.kind() == ReportKind::CircularDependency && held == ["B", "A"]
 }

@@ -21,23 +21,6 @@ pub(crate) struct Closeup {
     pub(crate) lanes: Vec<(usize, Vec<Event>)>,
 }
 
-impl Closeup {
-    /// The story in lines of at most `width` characters.
-    pub(crate) fn story_lines(&self, width: usize) -> Vec<String> {
-        let mut lines: Vec<String> = Vec::new();
-        for word in self.story.split_whitespace() {
-            match lines.last_mut() {
-                Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                    line.push(' ');
-                    line.push_str(word);
-                }
-                _ => lines.push(word.to_owned()),
-            }
-        }
-        lines
-    }
-}
-
 /// A map that waited for a migration; of all of them the one with the median wait, neither lucky
 /// nor unlucky.
 pub(crate) fn of_a_wait(record: &Record, history: &History) -> Option<Closeup> {
@@ -212,20 +195,6 @@ mod tests {
             closeup.story
         );
         assert!(closeup.from < 100 && closeup.to > 500);
-    }
-
-    #[test]
-    fn a_story_is_broken_between_words() {
-        let story = "one two three".to_owned();
-        let closeup = Closeup {
-            title: String::new(),
-            story,
-            from: 0,
-            to: 1,
-            lanes: vec![],
-        };
-        assert_eq!(closeup.story_lines(8), ["one two", "three"]);
-        assert_eq!(closeup.story_lines(1), ["one", "two", "three"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use zsalloc::BuildError;
 use crate::store::FillError;
 use crate::workload::RunError;
 use examples::corpus::CorpusError;
+use examples::stdout;
 
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -24,8 +25,7 @@ pub(crate) enum Error {
 impl Error {
     /// Tells the user on stderr; 2 means that the command line was to blame.
     pub(crate) fn report(&self) -> ExitCode {
-        // `migration | head`: whoever read the output has seen enough, and needs no message.
-        if !matches!(self, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
+        if !matches!(self, Error::Output(cause) if stdout::is_closed(cause)) {
             eprintln!("error: {self}");
         }
         match self {
@@ -55,7 +55,7 @@ impl fmt::Display for Error {
             Error::Run(RunError::Panicked(name)) => {
                 write!(f, "the {name} panicked; its message is above")
             }
-            Error::Output(cause) => write!(f, "cannot write to stdout: {cause}"),
+            Error::Output(cause) => f.write_str(&stdout::refused(cause)),
         }
     }
 }

@@ -91,29 +91,20 @@ where
 
     let mut objects = load(options, &pool, &mut out)?;
     let full = Sample::of(&pool, 0);
-    let freed = store::free_half(
-        &pool,
-        &mut objects,
-        &mut Rng::for_lane(crew.seed, lanes.len()),
-    );
+    let mut random = Rng::for_lane(crew.seed, lanes.len());
+    let freed = store::free_half(&pool, &mut objects, &mut random);
     let half_freed = Sample::of(&pool, 0);
+    let (freed, freeable) = (
+        units::counted(freed, "object"),
+        units::counted(pool.freeable() as u64, "page"),
+    );
     writeln!(
         out,
-        "freed       {} at random; compaction could give back {}",
-        units::counted(freed, "object"),
-        units::counted(pool.freeable() as u64, "page")
+        "freed       {freed} at random; compaction could give back {freeable}"
     )?;
 
-    writeln!(
-        out,
-        "running     {}: {}, {}, a churner and a migrator; lock: {} ({} bytes), seed {}",
-        units::duration(crew.duration.as_nanos() as u64),
-        units::counted(crew.readers.into(), "reader"),
-        units::counted(crew.sleepers.into(), "sleeper"),
-        options.lock.name(),
-        size_of::<R>(),
-        crew.seed,
-    )?;
+    let lock = format!("{} ({} bytes)", options.lock.name(), size_of::<R>());
+    writeln!(out, "running     {}", report::setting(&crew, &lock))?;
     let outcome = workload::run(&pool, &mut objects, crew, lanes).map_err(Error::Run)?;
     let sizes = Sizes {
         full,
@@ -158,7 +149,7 @@ fn load<L: ZspageLock>(
     let read = pages.summary();
     writeln!(
         out,
-        "stored      {} of {} ({}{}) as {} of LZ4 in {} of the pool, {:.1} s",
+        "stored      {} of {} ({}{})\n            as {} of LZ4 in {} of the pool, {:.1} s",
         units::counted(read.pages, "page"),
         units::counted(read.files, "file"),
         units::bytes(read.bytes),

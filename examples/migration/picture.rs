@@ -8,6 +8,7 @@ use crate::timeline::{self, Counted, LaneColumns, MigratorRow};
 use examples::corpus::PAGE;
 use examples::svg::{Anchor, Canvas};
 use examples::units;
+use examples::wrap::wrapped;
 
 const WIDTH: f64 = 1200.0;
 /// One column for four pixels: narrow enough for detail, wide enough to see a single event.
@@ -249,7 +250,7 @@ fn one_zspage(canvas: &mut Canvas, record: &Record, closeup: &Closeup, top: f64)
         }
     }
     let mut text = bottom - 2.0;
-    for line in closeup.story_lines(150) {
+    for line in wrapped(&closeup.story, 150) {
         text += 16.0;
         canvas.text("small", Anchor::Start, LEFT, text, &line);
     }

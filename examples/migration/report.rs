@@ -10,9 +10,10 @@ use crate::history::Causes;
 use crate::picture::Heading;
 use crate::sample::Sample;
 use crate::store::Checks;
-use crate::workload::{Outcome, Tally};
+use crate::workload::{Crew, Outcome, Tally};
 use examples::corpus::PAGE;
 use examples::units;
+use examples::wrap::wrapped;
 
 /// Sizes of the pool and of the process at the stations of the run.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,17 @@ fn disagreements(stats: &PoolStats, tally: &Tally, objects: u64) -> Vec<String> 
         .collect()
 }
 
+/// The threads of a run, and what they work with.
+pub(crate) fn setting(crew: &Crew, lock: &str) -> String {
+    format!(
+        "{}: {}, {}, a churner and a migrator; lock: {lock}, seed {}",
+        units::duration(crew.duration.as_nanos() as u64),
+        units::counted(crew.readers.into(), "reader"),
+        units::counted(crew.sleepers.into(), "sleeper"),
+        crew.seed,
+    )
+}
+
 /// The table of counts and times.
 pub(crate) fn figures(outcome: &Outcome, causes: &Causes) -> String {
     let (record, tally) = (&outcome.record, &outcome.tally);
@@ -93,19 +105,7 @@ pub(crate) fn figures(outcome: &Outcome, causes: &Causes) -> String {
         "{:<38}{:>12}{:>12}{:>12}{:>12}\n",
         "figures", "count", "p50", "p99", "max"
     );
-    let mut line = |name: &str, count: u64, times: Option<&Histogram<u64>>| {
-        let _ = write!(out, "  {name:<36}{:>12}", units::count(count));
-        if let Some(times) = times.filter(|times| !times.is_empty()) {
-            for ns in [
-                times.value_at_quantile(0.5),
-                times.value_at_quantile(0.99),
-                times.max(),
-            ] {
-                let _ = write!(out, "{:>12}", units::duration(ns));
-            }
-        }
-        out.push('\n');
-    };
+    let mut line = |name: &str, count, times| out.push_str(&figure(name, count, times));
     line("maps, each checked", outcome.tally.checks.maps, None);
     line("maps that had to wait", waits.len(), Some(&waits));
     let unexplained = match record.dropped() {
@@ -141,6 +141,19 @@ pub(crate) fn figures(outcome: &Outcome, causes: &Causes) -> String {
         );
     }
     out
+}
+
+/// A line of the table.
+fn figure(name: &str, count: u64, times: Option<&Histogram<u64>>) -> String {
+    let mut line = format!("  {name:<36}{:>12}", units::count(count));
+    if let Some(times) = times.filter(|times| !times.is_empty()) {
+        let quantiles = [0.5, 0.99].map(|quantile| times.value_at_quantile(quantile));
+        for ns in quantiles.into_iter().chain([times.max()]) {
+            let _ = write!(line, "{:>12}", units::duration(ns));
+        }
+    }
+    line.push('\n');
+    line
 }
 
 /// What the memory did.
@@ -193,30 +206,11 @@ fn causes_not_checked(findings: &Findings) -> Option<String> {
     (findings.unrecorded > 0).then_some(gap)
 }
 
-/// The last line.
+/// The last lines; the very last is the verdict.
 pub(crate) fn verdict(findings: &Findings) -> String {
     let Findings { during, after, .. } = findings;
     if !findings.all_is_well() {
-        let mut faults = vec![
-            format!(
-                "{} of {} damaged",
-                units::count(during.mismatches),
-                units::counted(during.maps, "map")
-            ),
-            format!(
-                "{} of {} damaged",
-                units::count(after.mismatches),
-                units::counted(after.maps, "object")
-            ),
-            causes_not_checked(findings).unwrap_or_else(|| {
-                format!(
-                    "{} without a writer",
-                    units::counted(findings.unexplained_waits, "wait")
-                )
-            }),
-        ];
-        faults.extend(findings.disagreements.iter().cloned());
-        return format!("FAILED: {}", faults.join("; "));
+        return wrapped(&format!("FAILED: {}", faults(findings).join("; ")), 100).join("\n");
     }
     let waits = match findings.waits_for_migration {
         0 => "no map had to wait for a migration".to_owned(),
@@ -226,22 +220,43 @@ pub(crate) fn verdict(findings: &Findings) -> String {
         0 => "no migration met a held map".to_owned(),
         n => format!("{} refused by a held map", units::counted(n, "migration")),
     };
-    let mut verdict = format!(
-        "verified: {} ({}) and {} intact; {waits}; {refusals}; {} given back",
+    let mut lines = format!("seen        {waits}; {refusals}\n");
+    if let Some(gap) = causes_not_checked(findings) {
+        let _ = writeln!(lines, "            {gap}");
+    }
+    if findings.waits_for_migration == 0 || findings.refusals == 0 {
+        lines.push_str(
+            "            (too short or too small a run to show both: raise --duration, --threads or \
+             --amount)\n",
+        );
+    }
+    let _ = write!(
+        lines,
+        "verified: {} ({}) and {} intact; {} given back",
         units::counted(after.maps, "object"),
         units::bytes(after.maps * PAGE as u64),
         units::counted(during.maps, "map"),
         units::counted(findings.pages_freed, "page"),
     );
-    if let Some(gap) = causes_not_checked(findings) {
-        let _ = write!(verdict, "; {gap}");
-    }
-    if findings.waits_for_migration == 0 || findings.refusals == 0 {
-        verdict.push_str(
-            " (too short or too small a run to show both: raise --duration, --threads or --amount)",
-        );
-    }
-    verdict
+    lines
+}
+
+/// What was wrong, and what was looked at and was not.
+fn faults(findings: &Findings) -> Vec<String> {
+    let damaged = |checks: &Checks, noun| {
+        let maps = units::counted(checks.maps, noun);
+        format!("{} of {maps} damaged", units::count(checks.mismatches))
+    };
+    let mut faults = vec![
+        damaged(&findings.during, "map"),
+        damaged(&findings.after, "object"),
+        causes_not_checked(findings).unwrap_or_else(|| {
+            let waits = units::counted(findings.unexplained_waits, "wait");
+            format!("{waits} without a writer")
+        }),
+    ];
+    faults.extend(findings.disagreements.iter().cloned());
+    faults
 }
 
 #[cfg(test)]
@@ -272,8 +287,8 @@ mod tests {
         assert!(good().all_is_well());
         assert_eq!(
             verdict(&good()),
-            "verified: 256 objects (1.0 MiB) and 1,000 maps intact; 7 maps waited for a migration; \
-             5 migrations refused by a held map; 30 pages given back"
+            "seen        7 maps waited for a migration; 5 migrations refused by a held map\n\
+             verified: 256 objects (1.0 MiB) and 1,000 maps intact; 30 pages given back"
         );
     }
 
@@ -299,16 +314,38 @@ mod tests {
 
     #[test]
     fn what_was_not_checked_is_said() {
-        let gap = "; causes of waits not checked: 3 events did not fit into the record";
+        let gap = "causes of waits not checked: 3 events did not fit into the record";
         let long = Findings {
             unrecorded: 3,
             ..good()
         };
         assert!(long.all_is_well());
-        assert!(verdict(&long).ends_with(gap), "{}", verdict(&long));
+        assert!(verdict(&long).contains(gap), "{}", verdict(&long));
         let mut damaged = long;
         damaged.after.mismatches = 1;
-        assert!(verdict(&damaged).ends_with(gap), "{}", verdict(&damaged));
+        assert!(faults(&damaged).iter().any(|fault| fault == gap));
+    }
+
+    #[test]
+    fn every_verdict_fits_100_columns() {
+        let large = |maps| Checks {
+            maps,
+            mismatches: 0,
+        };
+        let mut findings = Findings {
+            during: large(9_999_999_999),
+            // The most that --amount allows.
+            after: large(1 << 20),
+            waits_for_migration: 0,
+            unrecorded: 9_999_999_999,
+            pages_freed: 99_999_999,
+            ..good()
+        };
+        let well = verdict(&findings);
+        findings.disagreements = vec!["the pool counts 1 objects, its users 2".into(); 3];
+        for line in (well + "\n" + &verdict(&findings)).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::closeup::Closeup;
 use crate::events::{Event, Kind, Lane, Purpose, Record, Role};
 use crate::timeline::{self, Counted, LaneColumns, MigratorRow};
 use examples::units;
+use examples::wrap::wrapped;
 
 /// Columns of a row; with its label and its total a row fits into 108 characters.
 const COLUMNS: usize = 64;
@@ -154,7 +155,7 @@ pub(crate) fn closeup(closeup: &Closeup, record: &Record, paint: Paint) -> Strin
             .collect();
         row(&mut out, &record.lanes[*lane].name, &text, "");
     }
-    for line in closeup.story_lines(84) {
+    for line in wrapped(&closeup.story, 84) {
         let _ = writeln!(out, "{:LABEL$}  {line}", "");
     }
     let _ = writeln!(

@@ -10,8 +10,12 @@ mod explore;
 mod posted;
 mod user_count;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::Parser;
+use examples::stdout;
+use examples::wrap::wrapped;
 use explore::{Outcome, explore};
 
 struct Story {
@@ -58,60 +62,67 @@ const STORIES: [Story; 5] = [
     },
 ];
 
+/// Two questions about the memory orderings of the kernel's zspage lock, answered by a model checker.
+///
+/// Exit status: 0 every model ended as it must, 1 one did not or the output could not be written, 2 bad
+/// option.
+#[derive(Debug, Parser)]
+#[command(name = "orderings", verbatim_doc_comment)]
+struct Options {}
+
 fn main() -> ExitCode {
-    let mut right = true;
-    for (n, story) in (1..).zip(&STORIES) {
-        println!("{n}. {}", story.title);
-        let outcome = explore(story.model);
-        right &= matches!(outcome, Outcome::Fails { .. }) == story.must_fail;
-        print(&outcome);
-        println!("   {}\n", wrapped(story.why));
-    }
-    if right {
-        println!(
-            "verdict: without RELEASE, without ACQUIRE or without a writer's state the page moves under a map; with them it does not"
-        );
-        ExitCode::SUCCESS
-    } else {
-        println!("verdict: WRONG, a model did not end as it must");
-        ExitCode::FAILURE
-    }
+    Options::parse();
+    stdout::ended(run(&mut io::stdout()))
 }
 
-fn print(outcome: &Outcome) {
+/// All stories; returns whether each ended as it must.
+fn run(out: &mut impl Write) -> io::Result<bool> {
+    let mut right = true;
+    for (n, story) in (1..).zip(&STORIES) {
+        writeln!(out, "{n}. {}", story.title)?;
+        let outcome = explore(story.model);
+        right &= matches!(outcome, Outcome::Fails { .. }) == story.must_fail;
+        show(&outcome, out)?;
+        indented(story.why, out)?;
+        writeln!(out)?;
+    }
+    if right {
+        writeln!(
+            out,
+            "verdict: without RELEASE, ACQUIRE or a writer's state the page moves under a map; with all it stays"
+        )?;
+    } else {
+        writeln!(out, "verdict: WRONG, a model did not end as it must")?;
+    }
+    Ok(right)
+}
+
+fn show(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     match outcome {
         Outcome::Passes { executions } => {
-            println!("   passes: {executions} executions, all that there are");
+            writeln!(
+                out,
+                "   passes: {executions} executions, all that there are"
+            )
         }
         Outcome::Fails {
             executions,
             reason,
             steps,
         } => {
-            println!("   FAILS in execution {executions}:");
+            writeln!(out, "   FAILS in execution {executions}:")?;
             for (who, what) in steps {
-                println!("     {who:<9} {what}");
+                writeln!(out, "     {who:<9} {what}")?;
             }
-            println!("   {reason}");
+            indented(reason, out)
         }
     }
 }
 
-/// Broken into lines that fit a terminal, below the heading.
-fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("never empty");
-        if !line.is_empty() && line.len() + word.len() > 92 {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.join("\n   ")
+/// In lines that fit a terminal, below the heading.
+fn indented(text: &str, out: &mut impl Write) -> io::Result<()> {
+    let mut lines = wrapped(text, 92).into_iter();
+    lines.try_for_each(|line| writeln!(out, "   {line}"))
 }
 
 #[cfg(test)]

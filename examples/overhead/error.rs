@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use examples::corpus::CorpusError;
+use examples::stdout;
 
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -21,8 +22,7 @@ pub(crate) enum Error {
 impl Error {
     /// Tells the user on stderr; 2 means that the command line was to blame.
     pub(crate) fn report(&self) -> ExitCode {
-        // `overhead | head`: whoever read the output has seen enough, and needs no message.
-        if !matches!(self, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe) {
+        if !matches!(self, Error::Output(cause) if stdout::is_closed(cause)) {
             eprintln!("error: {self}");
         }
         match self {
@@ -45,7 +45,7 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Error::Pool(cause) => write!(f, "cannot store an object: {cause}"),
-            Error::Output(cause) => write!(f, "cannot write to stdout: {cause}"),
+            Error::Output(cause) => f.write_str(&stdout::refused(cause)),
         }
     }
 }

@@ -45,19 +45,17 @@ pub(crate) fn cheap(table: &[SizeClass], lock_bytes: usize) -> usize {
 }
 
 pub(crate) fn judged() -> String {
+    let finding = found();
+    format!("{}\n{}", told(&finding), costs(&finding))
+}
+
+/// Which class it really is.
+fn told(finding: &Finding) -> String {
     let Finding {
         third,
         shorter,
         estimated,
-    } = found();
-    let shape = |class: &SizeClass| {
-        let (slots, pages) = (class.objects_per_zspage(), class.pages_per_zspage());
-        format!(
-            "{} on {}",
-            units::counted(slots as u64, "object"),
-            units::counted(pages as u64, "page")
-        )
-    };
+    } = finding;
     let mut text = String::from(
         "An estimate, judged: \"chain of 4, ratio 1/3, 12 objects, less than 3 bytes\".\n\n",
     );
@@ -66,29 +64,42 @@ pub(crate) fn judged() -> String {
         "  A third of {PAGE} is {} bytes. That is class {}: {}, not {OBJECTS}.",
         PAGE / 3,
         third.size(),
-        shape(&third),
+        shape(third),
     );
     let _ = writeln!(
         text,
         "  {} bytes less, and it is class {}: {}, because no longer zspage wastes less.",
         PAGE / 3 - shorter.size(),
         shorter.size(),
-        shape(&shorter),
+        shape(shorter),
     );
-    for class in &estimated {
+    if let [only] = estimated.as_slice() {
+        let (size, pages) = (only.size(), pages_of(only));
         let _ = writeln!(
             text,
-            "  {OBJECTS} objects has only class {}: {}.",
-            class.size(),
-            shape(class)
+            "  Only class {size} has {OBJECTS} objects, on {pages}."
         );
     }
     let _ = writeln!(
         text,
         "  12 objects and less than 3 bytes are a lock of up to {} bytes: what an rw_semaphore of 40\n  \
-         bytes has more than an rwlock_t of 8, for example.\n",
+         bytes has more than an rwlock_t of 8, for example.",
         OBJECTS * BYTES - 1,
     );
+    text
+}
+
+fn shape(class: &SizeClass) -> String {
+    let objects = units::counted(class.objects_per_zspage() as u64, "object");
+    format!("{objects} on {}", pages_of(class))
+}
+
+fn pages_of(class: &SizeClass) -> String {
+    units::counted(class.pages_per_zspage() as u64, "page")
+}
+
+/// What the classes pay.
+fn costs(Finding { third, shorter, .. }: &Finding) -> String {
     let header = [
         "lock", "at 1/3", "shorter", "chain 4", "chain 8", "chain 16",
     ];
@@ -96,8 +107,8 @@ pub(crate) fn judged() -> String {
     let rows = locks::sizes(&candidates).into_iter().map(|bytes| {
         let mut row = vec![
             format!("{bytes} bytes"),
-            format!("{:.2}", of_class(&third, bytes)),
-            format!("{:.2}", of_class(&shorter, bytes)),
+            format!("{:.2}", of_class(third, bytes)),
+            format!("{:.2}", of_class(shorter, bytes)),
         ];
         row.extend([4, 8, 16].map(|chain| {
             let table = table(PAGE, chain);
@@ -107,8 +118,7 @@ pub(crate) fn judged() -> String {
     });
     let title =
         "What these two classes pay, and how many sizes pay less than 3 bytes (4 KiB pages):";
-    text.push_str(&crate::tables::of_numbers(title, &header, rows));
-    text
+    crate::tables::of_numbers(title, &header, rows)
 }
 
 #[cfg(test)]

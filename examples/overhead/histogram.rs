@@ -71,13 +71,12 @@ impl Corpus {
         );
         for (name, lengths) in COMPRESSORS.iter().zip(&small.lengths) {
             let objects: u64 = lengths.values().sum();
-            let bytes: u64 = lengths.iter().map(|(len, n)| *len as u64 * n).sum();
             let raw = lengths.get(&PAGE).copied().unwrap_or(0);
             let _ = writeln!(
                 text,
-                "  {name:7} {} of {} on average; {} of them raw, as compression does not help",
+                "  {name:7} {} of {:.0} bytes on average; {} of them raw, as compression does not help",
                 units::counted(objects, "object"),
-                units::counted(bytes / objects.max(1), "byte"),
+                mean_of(lengths),
                 units::count(raw),
             );
         }
@@ -88,6 +87,13 @@ impl Corpus {
         );
         text
     }
+}
+
+/// The mean length, in bytes.
+pub(crate) fn mean_of(lengths: &Lengths) -> f64 {
+    let objects: u64 = lengths.values().sum();
+    let bytes: u64 = lengths.iter().map(|(len, n)| *len as u64 * n).sum();
+    bytes as f64 / objects.max(1) as f64
 }
 
 impl OfOnePageSize {

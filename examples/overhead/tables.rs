@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use zsalloc::overhead::{self, Figures};
 use zsalloc::size_class;
 
-use crate::histogram::{COMPRESSORS, Corpus};
+use crate::histogram::{COMPRESSORS, Corpus, mean_of};
 use crate::locks::{self, Lock};
 
 /// The cells of one row.
@@ -119,13 +119,7 @@ pub(crate) fn by_corpus(corpus: &Corpus) -> String {
                     .map(|pages| pages.cost(chain, bytes)[index])
                     .unwrap_or_default()
             };
-            let one = cost(1);
-            // A share is 100 x cost / size, so this is the size.
-            let mean_size = if one.percent > 0.0 {
-                100.0 * one.mean / one.percent
-            } else {
-                0.0
-            };
+            let mean_size = of_size.map_or(0.0, |pages| mean_of(&pages.lengths[index]));
             let mut row = vec![shape_name(page_size, chain), format!("{mean_size:.0}")];
             row.extend(sizes.iter().map(|bytes| {
                 let figures = cost(*bytes);

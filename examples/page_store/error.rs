@@ -5,6 +5,7 @@ use std::io;
 use std::process::{ExitCode, ExitStatus};
 
 use examples::corpus::CorpusError;
+use examples::stdout;
 
 use crate::store::StoreError;
 
@@ -23,8 +24,7 @@ impl Error {
     /// Tells the user on stderr; 2 means that the command line was to blame.
     pub(crate) fn report(&self) -> ExitCode {
         let told = match self {
-            // `page_store | head`: whoever read the output has seen enough, and needs no message.
-            Error::Output(cause) => cause.kind() == io::ErrorKind::BrokenPipe,
+            Error::Output(cause) => stdout::is_closed(cause),
             Error::Measure(status) => status.code().is_some(),
             _ => false,
         };
@@ -48,7 +48,7 @@ impl fmt::Display for Error {
             Error::Measure(status) => {
                 write!(f, "the process that measures a store ended with {status}")
             }
-            Error::Output(cause) => write!(f, "cannot write to stdout: {cause}"),
+            Error::Output(cause) => f.write_str(&stdout::refused(cause)),
         }
     }
 }

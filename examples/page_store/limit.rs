@@ -19,6 +19,7 @@ pub(crate) struct Shown {
     pub(crate) as_it_should: bool,
 }
 
+/// Fills a store until it refuses, and makes room again.
 pub(crate) fn shown(options: &Options) -> Result<Shown, Error> {
     let mut codec = Codec::new(options.compression.unwrap_or(Compression::Lz4));
     // Enough to fill the store twice, even if all pages compress to a half.
@@ -35,42 +36,21 @@ pub(crate) fn shown(options: &Options) -> Result<Shown, Error> {
             Err(error) => refusal = Some(error),
         }
     }
+    let taken_pages = units::counted(taken as u64, "page");
     let Some(error @ StoreError::Full { .. }) = refusal else {
         // Few pages, or all of them same-filled.
-        let text = format!(
-            "limit       {} did not fill {}",
-            units::counted(taken as u64, "page"),
-            units::counted(max_pages as u64, "page")
-        );
+        let limit = units::counted(max_pages as u64, "page");
         return Ok(Shown {
-            text,
+            text: format!("limit       {taken_pages} did not fill {limit}"),
             as_it_should: true,
         });
     };
-    // Every second page goes; then more fit again.
-    let mut wrong = 0;
-    for number in (0..taken).step_by(2) {
-        wrong += u64::from(!store.remove(number as u64));
-    }
-    let mut again = 0;
-    while again < taken
-        && store
-            .put(&mut codec, (2 * again) as u64, &pages[2 * again % taken])
-            .is_ok()
-    {
-        again += 1;
-    }
-    let mut page = [0; PAGE];
-    for number in (1..taken).step_by(2) {
-        let found = store.get(&mut codec, number as u64, &mut page)?;
-        wrong += u64::from(!found || codec::checksum(&page) != codec::checksum(&pages[number]));
-    }
+    let Relief { again, wrong } = relieved(&store, &mut codec, &pages, taken)?;
     let text = format!(
-        "limit       {} KiB took {}, then refused one:\n              {error}\n            half of \
-         them removed, {} more fitted; {} of the others damaged",
+        "limit       {} KiB took {taken_pages}, then refused one:\n              {error}\n            \
+         half of them removed, {} more fitted; {} of the others damaged",
         max_pages * PAGE / 1024,
-        units::counted(taken as u64, "page"),
-        units::count(again as u64),
+        units::count(again),
         if wrong == 0 {
             "none".to_owned()
         } else {
@@ -81,4 +61,36 @@ pub(crate) fn shown(options: &Options) -> Result<Shown, Error> {
         text,
         as_it_should: wrong == 0 && again > 0,
     })
+}
+
+/// What became of a full store when pages were removed.
+struct Relief {
+    /// Pages that fitted afterwards.
+    again: u64,
+    /// Pages that were missing or damaged.
+    wrong: u64,
+}
+
+/// Every second of the `taken` pages goes; then more fit again, and the others are what they were.
+fn relieved(
+    store: &PageStore,
+    codec: &mut Codec,
+    pages: &[Page],
+    taken: usize,
+) -> Result<Relief, StoreError> {
+    let mut wrong = 0;
+    for number in (0..taken).step_by(2) {
+        wrong += u64::from(!store.remove(number as u64));
+    }
+    let mut fits = |number: usize| {
+        let stored = store.put(codec, number as u64, &pages[number % taken]);
+        stored.is_ok()
+    };
+    let again = (0..taken).take_while(|n| fits(2 * n)).count() as u64;
+    let mut page = [0; PAGE];
+    for number in (1..taken).step_by(2) {
+        let found = store.get(codec, number as u64, &mut page)?;
+        wrong += u64::from(!found || codec::checksum(&page) != codec::checksum(&pages[number]));
+    }
+    Ok(Relief { again, wrong })
 }

@@ -58,16 +58,22 @@ pub(crate) fn input(options: &Options, runs: &[Run]) -> String {
             ..
         } = run.figures;
         text.push_str(&format!(
-            "{:12}{} of {}: {} stored in {}, {} a word each, {} raw{}\n",
+            "{:12}{} of {}: {} in the store, compressed to {};\n\
+             {:12}of which kept as one repeated word: {}; kept uncompressed, for want of gain: {}{}\n",
             run.compression_name(),
             units::counted(pages, "page"),
             units::counted(files, "file"),
             units::count(stored),
             units::bytes(bytes),
+            "",
             units::count(same_filled),
             units::count(raw),
             if refused > 0 {
-                format!("; {} refused, as the store was full", units::count(refused))
+                format!(
+                    "\n{:12}{} refused, as the store was full",
+                    "",
+                    units::count(refused)
+                )
             } else {
                 String::new()
             },

@@ -38,8 +38,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Full { pages, max_pages } => write!(
                 f,
-                "full: {pages} of {max_pages} pages of memory in use, none to compact; \
-                 remove pages or raise the limit"
+                "full: {pages} of {max_pages} pages in use, none to compact; remove pages or raise the limit"
             ),
             Self::OutOfMemory => f.write_str("the system is out of memory"),
             Self::Damaged { number } => write!(f, "page {number} is damaged in the store"),

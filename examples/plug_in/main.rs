@@ -4,11 +4,14 @@
 mod metered;
 mod spin_lock;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use clap::Parser;
+use examples::stdout;
 use metered::Metered;
 use spin_lock::SpinLock;
 use zsalloc::lock_api::RawRwLock;
@@ -16,27 +19,43 @@ use zsalloc::{Handle, Pool};
 
 const OBJECTS: usize = 20_000;
 
+/// The pool with three locks, one of them written here, and with a page source that counts.
+///
+/// Exit status: 0 all bytes intact and all pages back, 1 they are not or the output could not be written,
+/// 2 bad option.
+#[derive(Debug, Parser)]
+#[command(name = "plug_in", verbatim_doc_comment)]
+struct Options {}
+
 fn main() -> ExitCode {
-    println!("lock        bytes  objects  moved  most pages  given back");
+    Options::parse();
+    stdout::ended(run(&mut io::stdout()))
+}
+
+/// A row for each lock; returns whether all is well.
+fn run(out: &mut impl Write) -> io::Result<bool> {
+    writeln!(
+        out,
+        "lock        bytes  objects  moved  most pages  given back"
+    )?;
     // Whatever the lock, plugging it in is this one line.
     let intact = [
-        run("zslock", || zslock::RawZsLock::INIT),
-        run("parking_lot", || parking_lot::RawRwLock::<false>::INIT),
-        run("SpinLock", || SpinLock::INIT),
+        row(out, "zslock", || zslock::RawZsLock::INIT)?,
+        row(out, "parking_lot", || parking_lot::RawRwLock::<false>::INIT)?,
+        row(out, "SpinLock", || SpinLock::INIT)?,
     ];
-    if intact.iter().all(|&intact| intact) {
-        println!(
-            "verdict: three locks and a page source of our own: every byte intact, every page back"
-        );
-        ExitCode::SUCCESS
+    let intact = intact == [true; 3];
+    let verdict = if intact {
+        "three locks and a page source of our own: every byte intact, every page back"
     } else {
-        println!("verdict: FAILED, see above");
-        ExitCode::FAILURE
-    }
+        "FAILED, see above"
+    };
+    writeln!(out, "verdict: {verdict}")?;
+    Ok(intact)
 }
 
 /// Fills a pool, frees three of four objects, and compacts and migrates while two threads read the rest.
-fn run<L>(name: &str, new_lock: fn() -> L) -> bool
+fn row<L>(out: &mut impl Write, name: &str, new_lock: fn() -> L) -> io::Result<bool>
 where
     L: RawRwLock + Send + Sync + 'static,
 {
@@ -79,14 +98,16 @@ where
     let (after, moved) = (pool.resident_pages(), pool.stats().objects_moved);
     let intact = intact && kept.iter().all(is_intact) && pool.freeable() == 0 && moved > 0;
     pool.free_many(kept.into_iter().map(|(_, handle)| handle));
-    let (out, most) = source.out_and_most();
-    println!(
+    let (missing, most) = source.out_and_most();
+    let intact = intact && missing == 0;
+    writeln!(
+        out,
         "{name:11} {:5} {OBJECTS:8} {moved:6} {most:11} {:11}{}",
         size_of::<L>(),
         before - after,
-        if intact && out == 0 { "" } else { "  WRONG" }
-    );
-    intact && out == 0
+        if intact { "" } else { "  WRONG" }
+    )?;
+    Ok(intact)
 }
 
 /// The contents of object `n`.

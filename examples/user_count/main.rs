@@ -4,12 +4,15 @@
 //! The count breaks the pool's memory safety, on purpose, so each lock gets a process of its own. The
 //! example `orderings` shows the same on a model, step by step.
 
+use std::env;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::{env, io};
 
+use clap::{Parser, ValueEnum};
+use examples::stdout;
 use zsalloc::lock_api::{GuardSend, RawRwLock};
 use zsalloc::{Pool, SOURCE_PAGE};
 
@@ -64,38 +67,83 @@ unsafe impl RawRwLock for UserCount {
     }
 }
 
-fn main() -> io::Result<ExitCode> {
-    match env::args().nth(1).as_deref() {
-        Some("--child=count") => return Ok(write_under_migration(|| UserCount::INIT, 10_000_000)),
-        Some("--child=zslock") => {
-            return Ok(write_under_migration(|| zslock::RawZsLock::INIT, 30_000));
+/// A plain count of users as the lock of a real pool, and zslock in its place: a write meets a migration.
+///
+/// Exit status: 0 the count failed and the lock did not, 1 otherwise or if the output could not be written,
+/// 2 bad option.
+#[derive(Debug, Parser)]
+#[command(name = "user_count", verbatim_doc_comment)]
+struct Options {
+    /// Run with this lock, in this process, for the program that started it.
+    #[arg(long, value_enum, hide = true)]
+    child: Option<Child>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Child {
+    Count,
+    Zslock,
+}
+
+fn main() -> ExitCode {
+    let mut out = io::stdout();
+    let lost = match Options::parse().child {
+        Some(Child::Count) => write_under_migration(|| UserCount::INIT, 10_000_000, &mut out),
+        Some(Child::Zslock) => write_under_migration(|| zslock::RawZsLock::INIT, 30_000, &mut out),
+        None => return stdout::ended(compare(&mut out)),
+    };
+    match lost {
+        Ok(true) => ExitCode::from(CORRUPTED),
+        none_or_error => stdout::ended(none_or_error.map(|lost| !lost)),
+    }
+}
+
+/// Both locks; returns whether the count failed and the lock did not.
+fn compare(out: &mut impl Write) -> io::Result<bool> {
+    writeln!(out, "a plain user count:")?;
+    let counted = run_child("--child=count");
+    writeln!(out, "zslock:")?;
+    let locked = run_child("--child=zslock");
+    let (counted, locked) = match (counted, locked) {
+        (Ok(counted), Ok(locked)) => (counted, locked),
+        (Err(cause), _) | (_, Err(cause)) => {
+            writeln!(out, "verdict: FAILED, cannot start a process: {cause}")?;
+            return Ok(false);
         }
-        _ => {}
+    };
+    let fault = fault_of(counted).filter(|_| locked.success());
+    match &fault {
+        Some(fault) => writeln!(out, "verdict: {fault}; the lock lost none")?,
+        None => writeln!(
+            out,
+            "verdict: FAILED, the count ended with {counted}, the lock with {locked}"
+        )?,
     }
-    println!("a plain user count:");
-    let counted = run_child("--child=count")?;
-    println!("zslock:");
-    let locked = run_child("--child=zslock")?;
-    let crashed = counted
-        .signal()
-        .is_some_and(|signal| CRASHES.contains(&signal));
-    if (counted.code() == Some(CORRUPTED.into()) || crashed) && locked.success() {
-        println!(
-            "verdict: the count lost a write to a migration that had already looked; the lock lost none"
-        );
-        Ok(ExitCode::SUCCESS)
-    } else {
-        println!("verdict: FAILED, the count ended with {counted}, the lock with {locked}");
-        Ok(ExitCode::FAILURE)
+    Ok(fault.is_some())
+}
+
+/// What became of the process with the count, if that is what must come of it.
+fn fault_of(counted: ExitStatus) -> Option<String> {
+    if counted.code() == Some(CORRUPTED.into()) {
+        return Some("the count lost a write to a migration that had already looked".to_owned());
     }
+    let signal = counted.signal().filter(|signal| CRASHES.contains(signal))?;
+    Some(format!(
+        "the process with the count crashed: signal {signal}"
+    ))
 }
 
 fn run_child(argument: &str) -> io::Result<ExitStatus> {
     Command::new(env::current_exe()?).arg(argument).status()
 }
 
-/// Fills an object and reads it back, while another thread migrates its zspage to and fro.
-fn write_under_migration<L>(new_lock: fn() -> L, rounds: u32) -> ExitCode
+/// Fills an object and reads it back, while another thread migrates its zspage to and fro; whether a write
+/// was lost.
+fn write_under_migration<L>(
+    new_lock: fn() -> L,
+    rounds: u32,
+    out: &mut impl Write,
+) -> io::Result<bool>
 where
     L: RawRwLock + Send + Sync + 'static,
 {
@@ -128,14 +176,15 @@ where
         lost
     });
     match lost {
-        Some((round, written, read)) => {
-            println!("  write {round} is lost: wrote {written:#04x}, read {read:#04x}");
-            ExitCode::from(CORRUPTED)
-        }
-        None => {
-            let migrations = pool.stats().migrations;
-            println!("  {rounds} writes and {migrations} migrations: none lost");
-            ExitCode::SUCCESS
-        }
+        Some((round, written, read)) => writeln!(
+            out,
+            "  write {round} is lost: wrote {written:#04x}, read {read:#04x}"
+        )?,
+        None => writeln!(
+            out,
+            "  {rounds} writes and {} migrations: none lost",
+            pool.stats().migrations
+        )?,
     }
+    Ok(lost.is_some())
 }
