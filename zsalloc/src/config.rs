@@ -187,7 +187,7 @@ impl<L, S> PoolBuilder<L, S> {
     /// | 0.02 | 1.047, 0.052 | 1.052, 0.052 |
     /// | 0.0 | 1.046, 0.077 | 1.047, 0.100 |
     ///
-    /// `cargo test --release -p zsalloc --test auto_compact figures -- --ignored --nocapture` prints
+    /// `cargo test --release -p zsalloc --test auto_density figures -- --ignored --nocapture` prints
     /// them. The smaller a class, the more a zspage weighs, and the less automatic compaction gains.
     pub fn auto_compact(mut self, policy: AutoCompact) -> Self {
         self.auto_compact = Some(policy);

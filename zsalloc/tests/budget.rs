@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::calling_back::{Call, CallingBack, outgrown};
-use common::{Random, assert_explained, is_intact, object};
+use common::{Random, assert_explained, half_freed, is_intact, object};
 use zsalloc::{Budget, ClassPolicy, CompactReport, Failing, Handle, Heap, PageSource, Pool};
 use zslock::RawZsLock;
 
@@ -17,22 +17,6 @@ const POLICIES: [ClassPolicy; 4] = [
     ClassPolicy::Adaptive { max_pages: 16 },
     ClassPolicy::Adaptive { max_pages: 3 },
 ];
-
-/// Objects of random lengths of which a random half is freed.
-fn half_freed<S: PageSource>(
-    pool: &Pool<RawZsLock, S>,
-    random: &mut Random,
-    count: u64,
-) -> Vec<Handle> {
-    let mut handles: Vec<Handle> = (0..count)
-        .map(|name| pool.insert(&object(1 + random.below(4096), name)).unwrap())
-        .collect();
-    for _ in 0..count / 2 {
-        let victim = random.below(handles.len());
-        pool.free(handles.swap_remove(victim));
-    }
-    handles
-}
 
 fn heap_pool(policy: ClassPolicy) -> Pool<RawZsLock, Heap> {
     let builder = Pool::builder().classes(policy).backend(Heap::new());
@@ -281,56 +265,79 @@ fn calls_with_a_budget_of_time_get_somewhere_with_a_slow_preparation() {
     assert_eq!((freed, spent), (freeable, false));
 }
 
+fn random_policy(random: &mut Random) -> ClassPolicy {
+    match random.below(2) {
+        0 => ClassPolicy::Zsmalloc {
+            chain_size: 4 + random.below(13),
+        },
+        _ => ClassPolicy::Adaptive {
+            max_pages: 1 + random.below(16),
+        },
+    }
+}
+
+fn random_budget(random: &mut Random) -> Budget {
+    match random.below(4) {
+        0 => Budget::Time(Duration::from_micros(random.below(3000) as u64)),
+        _ => Budget::Pages(random.below(20)),
+    }
+}
+
+/// What a random run came across: without it, it shows nothing.
+#[derive(Debug, Default)]
+struct Met {
+    budgets_spent: usize,
+    classes_without_source: usize,
+    classes_mapped: usize,
+}
+
+impl Met {
+    fn note(&mut self, report: &CompactReport) {
+        let classes = report.classes.iter();
+        self.budgets_spent += usize::from(report.budget_spent);
+        self.classes_without_source += classes.clone().filter(|c| c.source_failed).count();
+        self.classes_mapped += classes.filter(|c| c.pages_mapped > 0).count();
+    }
+}
+
+/// Compacts under maps, with a source that may fail.
+fn compact_disturbed(
+    pool: &Pool<RawZsLock, Arc<Failing<Heap>>>,
+    source: &Failing<Heap>,
+    handles: &[Handle],
+    random: &mut Random,
+) -> CompactReport {
+    let maps = random.below(3) * random.below(handles.len() / 2);
+    let maps: Vec<_> = (0..maps)
+        .map(|_| pool.read(&handles[random.below(handles.len())]))
+        .collect();
+    let pages_before: Vec<_> = maps.iter().map(|map| map.as_ptr()).collect();
+    if random.below(2) == 0 {
+        source.fail_from(source.calls() + random.below(4) as u64);
+    }
+    let report = compact(pool, random_budget(random));
+    source.never_fail();
+    let any_failed = report.classes.iter().any(|class| class.source_failed);
+    assert!(report.pages_grown == 0 || any_failed, "{report:?}");
+    assert!(maps.iter().all(|map| is_intact(map)));
+    assert!(maps.iter().map(|map| map.as_ptr()).eq(pages_before));
+    report
+}
+
 /// Random policies, lengths, maps, budgets and failing allocations: the numbers are right, every
 /// object is readable, nothing stays isolated, and in the end everything is gained.
 #[test]
 fn budgets_and_maps_and_failures_at_random() {
-    let (mut spent, mut failed, mut mapped) = (0, 0, 0);
+    let mut met = Met::default();
     for seed in 0..60 {
+        println!("seed {seed}");
         let mut random = Random::new(seed);
-        let policy = match random.below(2) {
-            0 => ClassPolicy::Zsmalloc {
-                chain_size: 4 + random.below(13),
-            },
-            _ => ClassPolicy::Adaptive {
-                max_pages: 1 + random.below(16),
-            },
-        };
         let source = Arc::new(Failing::new(Heap::new()));
-        let builder = Pool::builder().classes(policy).backend(source.clone());
-        let pool = builder.build().unwrap();
+        let builder = Pool::builder().classes(random_policy(&mut random));
+        let pool = builder.backend(source.clone()).build().unwrap();
         let mut handles = half_freed(&pool, &mut random, 300);
         for round in 0..6 {
-            let maps = random.below(3) * random.below(handles.len() / 2);
-            let maps: Vec<_> = (0..maps)
-                .map(|_| pool.read(&handles[random.below(handles.len())]))
-                .collect();
-            let pages_before: Vec<_> = maps.iter().map(|map| map.as_ptr()).collect();
-            if random.below(2) == 0 {
-                source.fail_from(source.calls() + random.below(4) as u64);
-            }
-            let budget = match random.below(4) {
-                0 => Budget::Time(Duration::from_micros(random.below(3000) as u64)),
-                _ => Budget::Pages(random.below(20)),
-            };
-            let report = compact(&pool, budget);
-            source.never_fail();
-            spent += usize::from(report.budget_spent);
-            failed += report
-                .classes
-                .iter()
-                .filter(|class| class.source_failed)
-                .count();
-            mapped += report
-                .classes
-                .iter()
-                .filter(|class| class.pages_mapped > 0)
-                .count();
-            let any_failed = report.classes.iter().any(|class| class.source_failed);
-            assert!(report.pages_grown == 0 || any_failed, "{seed}: {report:?}");
-            assert!(maps.iter().all(|map| is_intact(map)));
-            assert!(maps.iter().map(|map| map.as_ptr()).eq(pages_before));
-            drop(maps);
+            met.note(&compact_disturbed(&pool, &source, &handles, &mut random));
             for name in 0..30 {
                 let victim = random.below(handles.len());
                 pool.free(handles.swap_remove(victim));
@@ -354,8 +361,6 @@ fn budgets_and_maps_and_failures_at_random() {
             (0, 0)
         );
     }
-    println!(
-        "{spent} budgets spent, in {failed} classes the source failed, in {mapped} maps kept pages"
-    );
-    assert!(spent > 50 && failed > 10 && mapped > 50);
+    println!("{met:?}");
+    assert!(met.budgets_spent > 50 && met.classes_without_source > 10 && met.classes_mapped > 50);
 }

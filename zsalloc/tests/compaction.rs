@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Random, is_intact, object};
-use zsalloc::{ClassPolicy, Failing, Handle, Heap, MigrateError, Pool};
+use common::{Random, half_freed, is_intact, object};
+use zsalloc::{ClassPolicy, MigrateError, Pool};
 
 const POLICIES: [ClassPolicy; 4] = [
     ClassPolicy::Zsmalloc { chain_size: 8 },
@@ -16,25 +16,12 @@ fn pool(policy: ClassPolicy) -> Pool {
     Pool::builder().classes(policy).build().unwrap()
 }
 
-/// Objects of random lengths of which a random half is freed.
-fn half_freed(pool: &Pool, count: u64, seed: u64) -> Vec<Handle> {
-    let mut random = Random::new(seed);
-    let mut handles: Vec<Handle> = (0..count)
-        .map(|name| pool.insert(&object(1 + random.below(4096), name)).unwrap())
-        .collect();
-    for _ in 0..count / 2 {
-        let victim = random.below(handles.len());
-        pool.free(handles.swap_remove(victim));
-    }
-    handles
-}
-
 #[test]
 fn compaction_frees_exactly_what_freeable_says() {
     for policy in POLICIES {
         for seed in 0..4 {
             let pool = pool(policy);
-            let handles = half_freed(&pool, 2000, seed);
+            let handles = half_freed(&pool, &mut Random::new(seed), 2000);
             let (before, freeable) = (pool.resident_pages(), pool.freeable());
             let report = pool.compact();
             assert!(freeable > 0 && report.objects_moved > 0);
@@ -50,7 +37,7 @@ fn compaction_frees_exactly_what_freeable_says() {
 #[test]
 fn freeable_is_the_kernels_formula_under_the_kernels_classes() {
     let pool = pool(ClassPolicy::Zsmalloc { chain_size: 8 });
-    let _handles = half_freed(&pool, 3000, 1);
+    let _handles = half_freed(&pool, &mut Random::new(1), 3000);
     let mut sum = 0;
     for class in pool
         .class_stats()
@@ -87,7 +74,7 @@ fn mapped_zspages_are_destinations_and_cost_only_themselves() {
     for mapped in [1, 10, 100, 1000] {
         let pool = pool(ClassPolicy::Zsmalloc { chain_size: 8 });
         let mut random = Random::new(mapped);
-        let mut handles = half_freed(&pool, 8000, mapped);
+        let mut handles = half_freed(&pool, &mut random, 8000);
         for i in 0..handles.len() {
             let j = random.below(i + 1);
             handles.swap(i, j);
@@ -143,7 +130,7 @@ fn mapped_zspages_that_stay_anyway_are_not_counted() {
 fn an_object_never_moves_while_it_is_mapped() {
     for policy in POLICIES {
         let pool = pool(policy);
-        let handles = half_freed(&pool, 500, 3);
+        let handles = half_freed(&pool, &mut Random::new(3), 500);
         let map = pool.read(&handles[0]);
         let address = map.as_ptr();
         pool.compact();
@@ -178,84 +165,4 @@ fn ids_of_retired_zspages_are_gone_for_good() {
         gone.iter()
             .all(|&id| pool.migrate(id) == Err(MigrateError::Gone))
     );
-}
-
-/// Runs a scenario with compaction and migration in which allocation number `n` fails, and all
-/// later ones if `all`. Returns false when the scenario makes fewer allocations.
-fn survives_failure(policy: ClassPolicy, n: u64, all: bool) -> bool {
-    let source = std::sync::Arc::new(Failing::new(Heap::new()));
-    let pool = Pool::builder()
-        .classes(policy)
-        .backend(source.clone())
-        .build()
-        .unwrap();
-    if all {
-        source.fail_from(n);
-    } else {
-        source.fail_at(n);
-    }
-    let mut random = Random::new(9);
-    let mut handles = Vec::new();
-    for name in 0..120 {
-        let bytes = object(1 + random.below(10) * 320, name);
-        if let Ok(handle) = pool.insert(&bytes) {
-            handles.push((handle, bytes));
-        }
-        if random.below(3) == 0 && !handles.is_empty() {
-            let victim = random.below(handles.len());
-            pool.free(handles.swap_remove(victim).0);
-        }
-        if name % 40 == 39 {
-            for zspage in pool.zspages() {
-                assert_ne!(pool.migrate(zspage.id), Err(MigrateError::Busy));
-            }
-            let before = pool.resident_pages();
-            let report = pool.compact();
-            assert_eq!(
-                before + report.pages_grown,
-                pool.resident_pages() + report.pages_freed,
-                "{report:?}"
-            );
-        }
-        if random.below(4) == 0 && !handles.is_empty() {
-            let (handle, old) = &mut handles[0];
-            let bytes = object(1 + random.below(10) * 320, name + 1000);
-            if pool.replace(handle, &bytes).is_ok() {
-                *old = bytes;
-            }
-        }
-        assert!(
-            handles
-                .iter()
-                .all(|(handle, bytes)| *pool.read(handle) == **bytes)
-        );
-    }
-    let pages: usize = pool.zspages().map(|zspage| zspage.pages).sum();
-    assert_eq!(pool.resident_pages(), pages, "a failure leaked pages");
-    source.never_fail();
-    assert_eq!(pool.compact().pages_freed, pages - pool.resident_pages());
-    assert_eq!(pool.freeable(), 0);
-    assert!(
-        handles
-            .iter()
-            .all(|(handle, bytes)| *pool.read(handle) == **bytes)
-    );
-    handles
-        .into_iter()
-        .for_each(|(handle, _)| pool.free(handle));
-    assert_eq!(pool.resident_pages(), 0);
-    source.calls() > n
-}
-
-#[test]
-fn nothing_is_lost_when_the_source_fails_at_any_call() {
-    for policy in [POLICIES[0], POLICIES[2]] {
-        for all in [false, true] {
-            let mut n = 0;
-            while survives_failure(policy, n, all) {
-                n += 1;
-            }
-            assert!(n > 40, "the scenario allocates often: {n}");
-        }
-    }
 }

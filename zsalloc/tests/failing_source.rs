@@ -192,17 +192,30 @@ impl Scenario {
         }
     }
 
+    /// Whatever failed, the report accounts for every page.
+    fn compact(&self, budget: Budget) {
+        let before = self.ledger.pages() - self.retained();
+        let report = self.pool.compact_budget(budget);
+        let after = self.ledger.pages() - self.retained();
+        assert_eq!(before + report.pages_grown, after + report.pages_freed);
+    }
+
+    /// Pages without a zspage. (No zspage straddles regions here.)
+    fn retained(&self) -> usize {
+        self.pool.regions().map(|info| info.retained_pages).sum()
+    }
+
     /// Something that moves objects or pages.
     fn rearrange(&mut self, round: usize, failed: impl Fn() -> bool) {
         match round % 6 {
-            0 => _ = self.pool.compact_budget(Budget::Pages(1 + round % 4)),
+            0 => self.compact(Budget::Pages(1 + round % 4)),
             1 => {
                 let maps: Vec<_> = self.objects.iter().step_by(7).collect();
                 let maps: Vec<_> = maps
                     .iter()
                     .map(|(handle, _)| self.pool.read(handle))
                     .collect();
-                let _ = self.pool.compact();
+                self.compact(Budget::Pages(usize::MAX));
                 drop(maps);
             }
             2 => {
@@ -227,11 +240,7 @@ impl Scenario {
                     }
                 }
             }
-            4 => {
-                _ = self
-                    .pool
-                    .compact_budget(Budget::Time(Duration::from_secs(60)))
-            }
+            4 => self.compact(Budget::Time(Duration::from_secs(60))),
             _ => self.pool.trim(),
         }
     }
@@ -243,8 +252,7 @@ impl Scenario {
         }
         assert_eq!(self.pool.stats().objects, self.objects.len());
         let zspages: usize = self.pool.zspages().map(|zspage| zspage.pages).sum();
-        // No zspage straddles regions here.
-        let retained: usize = self.pool.regions().map(|info| info.retained_pages).sum();
+        let retained = self.retained();
         assert!(retained <= self.configuration.retain_pages);
         assert_eq!(self.pool.resident_pages(), zspages + retained);
         assert_eq!(self.ledger.pages(), self.pool.resident_pages());

@@ -28,7 +28,7 @@ fn call(code: LockCall) {
     }
 }
 
-/// `RawZsLock`, except that any method may panic. As `lock_api` demands, what unlocks has unlocked by
+/// A lock of which any method may panic. As `lock_api` demands, what unlocks has unlocked by
 /// then, and what locks has not locked.
 type Faulty = Hooked<AnyFault>;
 

@@ -61,10 +61,10 @@ fn read(pool: &Pool, handle: &Handle, n: u8) {
     );
 }
 
+type Numbered = (u8, Handle);
+
 /// With `automatic` the pool retains free pages, and frees compact as they go.
-fn everything(seen: &Arc<Seen>, automatic: bool) {
-    execution::begin();
-    execution::name("main");
+fn new_pool(automatic: bool) -> Arc<Pool> {
     let builder = zsalloc::Pool::builder()
         .classes(ClassPolicy::Adaptive { max_pages: 1 })
         .lock_with(Blocking::new);
@@ -74,9 +74,60 @@ fn everything(seen: &Arc<Seen>, automatic: bool) {
     } else {
         builder
     };
-    let pool = Arc::new(builder.build().expect("valid"));
+    Arc::new(builder.build().expect("valid"))
+}
+
+/// Stores objects of its own, and takes some out again.
+fn store_and_take(pool: &Pool) -> Vec<Numbered> {
+    let mut own = Vec::new();
+    for n in 20..26 {
+        own.push((n, insert(pool, n)));
+        if n % 3 == 2 {
+            let (n, handle) = own.remove(0);
+            let mut target = Vec::new();
+            pool.take(handle, &mut target);
+            assert!(
+                target.iter().all(|&byte| byte == n),
+                "the object has other bytes"
+            );
+        }
+    }
+    own
+}
+
+fn migrate_all(pool: &Pool, seen: &Seen) {
+    for zspage in pool.zspages() {
+        let counter = match pool.migrate(zspage.id) {
+            Ok(()) => &seen.migrated,
+            Err(MigrateError::Busy) => &seen.refused,
+            Err(error) => {
+                assert_eq!(error, MigrateError::Gone);
+                &seen.gone
+            }
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+fn compact_twice(pool: &Pool, seen: &Seen) {
+    for _ in 0..2 {
+        seen.moved.fetch_add(pool.compact().objects_moved, Relaxed);
+    }
+}
+
+fn evacuate_one(pool: &Pool, seen: &Seen) {
+    if let Some(region) = pool.regions().next() {
+        let report = pool.evacuate(region.id);
+        seen.evacuated.fetch_add(report.zspages_moved, Relaxed);
+    }
+}
+
+fn everything(seen: &Arc<Seen>, automatic: bool) {
+    execution::begin();
+    execution::name("main");
+    let pool = new_pool(automatic);
     // Every other one goes, so there is something to compact.
-    let objects: Vec<_> = (0..12).map(|n| (n, insert(&pool, n))).collect();
+    let objects: Vec<Numbered> = (0..12).map(|n| (n, insert(&pool, n))).collect();
     let (shared, freed): (Vec<_>, Vec<_>) = objects.into_iter().partition(|(n, _)| n / 2 % 2 == 0);
     let mut freed: Vec<_> = freed.into_iter().map(|(_, handle)| handle).collect();
     if !automatic {
@@ -97,67 +148,24 @@ fn everything(seen: &Arc<Seen>, automatic: bool) {
         move || {
             // If frees compact, they have to be seen doing it.
             pool.free_many(freed);
-            let mut own = Vec::new();
-            for n in 20..26 {
-                own.push((n, insert(&pool, n)));
-                if n % 3 == 2 {
-                    let (n, handle) = own.remove(0);
-                    let mut target = Vec::new();
-                    pool.take(handle, &mut target);
-                    assert!(
-                        target.iter().all(|&byte| byte == n),
-                        "the object has other bytes"
-                    );
-                }
-            }
-            own
+            store_and_take(&pool)
         }
     });
-    let migrator = spawn("migrator", {
+    let movers: [(_, fn(&Pool, &Seen)); 3] = [
+        ("migrator", migrate_all),
+        ("compactor", compact_twice),
+        ("evacuator", evacuate_one),
+    ];
+    let movers = movers.map(|(name, moves)| {
         let (pool, seen) = (Arc::clone(&pool), Arc::clone(seen));
-        move || {
-            for zspage in pool.zspages() {
-                let counter = match pool.migrate(zspage.id) {
-                    Ok(()) => &seen.migrated,
-                    Err(MigrateError::Busy) => &seen.refused,
-                    Err(error) => {
-                        assert_eq!(error, MigrateError::Gone);
-                        &seen.gone
-                    }
-                };
-                counter.fetch_add(1, Relaxed);
-            }
-        }
+        spawn(name, move || moves(&pool, &seen))
     });
-    let compactor = spawn("compactor", {
-        let (pool, seen) = (Arc::clone(&pool), Arc::clone(seen));
-        move || {
-            for _ in 0..2 {
-                seen.moved.fetch_add(pool.compact().objects_moved, Relaxed);
-            }
-        }
-    });
-
-    let evacuator = spawn("evacuator", {
-        let (pool, seen) = (Arc::clone(&pool), Arc::clone(seen));
-        move || {
-            if let Some(region) = pool.regions().next() {
-                let report = pool.evacuate(region.id);
-                seen.evacuated.fetch_add(report.zspages_moved, Relaxed);
-            }
-        }
-    });
-
-    readers
-        .into_iter()
-        .for_each(|reader| reader.join().unwrap());
-    migrator.join().unwrap();
-    compactor.join().unwrap();
-    evacuator.join().unwrap();
+    for thread in readers.into_iter().chain(movers) {
+        thread.join().unwrap();
+    }
     let own = owner.join().unwrap();
     let shared = Arc::into_inner(shared).expect("the readers are gone");
-    let all = shared.into_iter().chain(own);
-    for (n, handle) in all {
+    for (n, handle) in shared.into_iter().chain(own) {
         read(&pool, &handle, n);
         pool.free(handle);
     }

@@ -21,7 +21,7 @@ use common::{Random, locks};
 use parking_lot::RwLock;
 use worker::{Worker, check};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{AutoCompact, ClassPolicy, Failing, Handle, MappedOwned, Mmap, Pool};
+use zsalloc::{AutoCompact, ClassPolicy, Failing, Handle, MappedOwned, Mmap, Pool, PoolStats};
 
 const PLACES: usize = 800;
 
@@ -58,6 +58,23 @@ impl Setting {
             max_pages: [usize::MAX, PLACES * 1200 / 4096][random.below(2)],
         }
     }
+
+    fn pool<L>(self, new_lock: fn() -> L, source: Source) -> Pool<L, Source>
+    where
+        L: RawRwLock + Send + Sync + 'static,
+    {
+        let builder = Pool::builder()
+            .lock_with(new_lock)
+            .backend(source)
+            .classes(self.classes)
+            .retain_pages(self.retain)
+            .max_pages(self.max_pages);
+        let builder = match self.slack {
+            Some(slack) => builder.auto_compact(AutoCompact::default().slack(slack)),
+            None => builder,
+        };
+        builder.build().unwrap()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -87,16 +104,7 @@ where
     let setting = Setting::random(classes, &mut job.random);
     let end = Instant::now() + time;
     let source = Arc::new(Failing::new(Mmap::new()));
-    let builder = Pool::builder().lock_with(new_lock).backend(source.clone());
-    let builder = builder
-        .classes(setting.classes)
-        .retain_pages(setting.retain);
-    let builder = builder.max_pages(setting.max_pages);
-    let pool = match setting.slack {
-        Some(slack) => builder.auto_compact(AutoCompact::default().slack(slack)),
-        None => builder,
-    };
-    let pool = Arc::new(pool.build().unwrap());
+    let pool = Arc::new(setting.pool(new_lock, Arc::clone(&source)));
     let shelf: Shelf = (0..PLACES).map(|_| RwLock::new(None)).collect();
     thread::scope(|scope| {
         for _ in 0..job.threads {
@@ -117,6 +125,21 @@ where
         }
     });
 
+    let stats = emptied(&pool, shelf);
+    let totals = &mut job.totals;
+    totals.rounds += 1;
+    totals.maps_waited += stats.maps_waited;
+    totals.migrations += stats.migrations;
+    totals.migrations_refused += stats.migrations_refused;
+    totals.moved += stats.objects_moved;
+    job.report(
+        &format!("{name}, {:?}, slack {:?}", setting.classes, setting.slack),
+        stats.resident_pages,
+    );
+}
+
+/// Checks and frees what is on the shelf, when all threads have ended; what the pool had counted before.
+fn emptied<L: RawRwLock>(pool: &Pool<L, Source>, shelf: Shelf) -> PoolStats {
     let objects: Vec<_> = shelf.into_iter().filter_map(RwLock::into_inner).collect();
     let stats = pool.stats();
     assert_eq!(stats.objects, objects.len());
@@ -130,16 +153,7 @@ where
     }
     pool.trim();
     assert_eq!(pool.resident_pages(), 0);
-    let totals = &mut job.totals;
-    totals.rounds += 1;
-    totals.maps_waited += stats.maps_waited;
-    totals.migrations += stats.migrations;
-    totals.migrations_refused += stats.migrations_refused;
-    totals.moved += stats.objects_moved;
-    job.report(
-        &format!("{name}, {:?}, slack {:?}", setting.classes, setting.slack),
-        stats.resident_pages,
-    );
+    stats
 }
 
 struct Job {

@@ -7,6 +7,9 @@ pub(crate) mod locks;
 pub(crate) mod regions;
 pub(crate) mod watched;
 
+use zsalloc::lock_api::RawRwLock;
+use zsalloc::{Handle, PageSource, Pool};
+
 /// xorshift64*: small, seeded, and good enough to pick sizes and victims.
 pub(crate) struct Random(u64);
 
@@ -57,6 +60,22 @@ pub(crate) fn is_intact(object: &[u8]) -> bool {
     object[head..]
         .chunks(8)
         .all(|chunk| *chunk == random.word()[..chunk.len()])
+}
+
+/// Objects of random lengths of which a random half is freed.
+pub(crate) fn half_freed<L: RawRwLock, S: PageSource>(
+    pool: &Pool<L, S>,
+    random: &mut Random,
+    count: u64,
+) -> Vec<Handle> {
+    let mut handles: Vec<Handle> = (0..count)
+        .map(|name| pool.insert(&object(1 + random.below(4096), name)).unwrap())
+        .collect();
+    for _ in 0..count / 2 {
+        let victim = random.below(handles.len());
+        pool.free(handles.swap_remove(victim));
+    }
+    handles
 }
 
 /// Every page that a compaction left has its reason; `freeable` is what the pool says now.

@@ -7,7 +7,8 @@ use zsalloc::ZspageId;
 
 use crate::locks::{Lock, Touching};
 use crate::model::{
-    Pool, Reached, bytes, check, finish, insert, models, pool, read, spawn, two_halves,
+    Pool, Reached, bytes, check, finish, insert, models, pool, read, spawn, spawn_reader,
+    two_halves,
 };
 
 static READ: Reached<2> = Reached::new();
@@ -46,13 +47,7 @@ models! {
             let pool = Arc::clone(&pool);
             move || drop(pool.compact())
         });
-        let reader = spawn("reader", {
-            let pool = Arc::clone(&pool);
-            move || {
-                read(&pool, &second, 2);
-                second
-            }
-        });
+        let reader = spawn_reader(&pool, second, 2);
         mover.join().unwrap();
         let second = reader.join().unwrap();
         READ.note(which_moved(&pool, zspages));
@@ -84,13 +79,7 @@ models! {
                 third
             }
         });
-        let reader = spawn("reader", {
-            let pool = Arc::clone(&pool);
-            move || {
-                read(&pool, &second, 2);
-                second
-            }
-        });
+        let reader = spawn_reader(&pool, second, 2);
         let third = mover.join().unwrap();
         let second = reader.join().unwrap();
         read(&pool, &second, 2);
@@ -158,13 +147,7 @@ models! {
             let pool = Arc::clone(&pool);
             spawn(name, move || pool.compact().objects_moved)
         });
-        let reader = spawn("reader", {
-            let pool = Arc::clone(&pool);
-            move || {
-                read(&pool, &second, 2);
-                second
-            }
-        });
+        let reader = spawn_reader(&pool, second, 2);
         let moved: usize = movers.into_iter().map(|mover| mover.join().unwrap()).sum();
         assert_eq!(moved, 1, "one move is enough");
         let second = reader.join().unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zsalloc::MigrateError;
 
-use crate::model::{Reached, bytes, finish, insert, models, pool, read, spawn};
+use crate::model::{Reached, bytes, finish, insert, models, pool, read, spawn, spawn_reader};
 
 static READ: Reached<2> = Reached::new();
 static WRITE: Reached<2> = Reached::new();
@@ -32,13 +32,7 @@ models! {
             let pool = Arc::clone(&pool);
             move || READ.note(outcome(pool.migrate(zspage)))
         });
-        let reader = spawn("reader", {
-            let pool = Arc::clone(&pool);
-            move || {
-                read(&pool, &object, 1);
-                object
-            }
-        });
+        let reader = spawn_reader(&pool, object, 1);
         mover.join().unwrap();
         let object = reader.join().unwrap();
         read(&pool, &object, 1);

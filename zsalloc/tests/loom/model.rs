@@ -195,6 +195,19 @@ pub(crate) fn read<L: Lock>(pool: &Pool<L>, handle: &Handle, n: u8) {
     assert_eq!(*map, bytes(n), "the object has other bytes");
 }
 
+/// A thread that does this, and gives the handle of object number `n` back.
+pub(crate) fn spawn_reader<L: Lock>(
+    pool: &Arc<Pool<L>>,
+    handle: Handle,
+    n: u8,
+) -> JoinHandle<Handle> {
+    let pool = Arc::clone(pool);
+    spawn("reader", move || {
+        read(&pool, &handle, n);
+        handle
+    })
+}
+
 /// Frees what is left; then no page may be.
 pub(crate) fn finish<L: Lock>(pool: &Pool<L>, handles: impl IntoIterator<Item = Handle>) {
     pool.free_many(handles);
