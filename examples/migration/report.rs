@@ -83,7 +83,7 @@ fn disagreements(stats: &PoolStats, tally: &Tally, objects: u64) -> Vec<String> 
 /// The threads of a run, and what they work with.
 pub(crate) fn setting(crew: &Crew, lock: &str) -> String {
     format!(
-        "{}: {}, {}, a churner and a migrator; lock: {lock}, seed {}",
+        "{}: {}, {}, a churner and a migrator;\n            lock: {lock}, seed {}",
         units::duration(crew.duration.as_nanos() as u64),
         units::counted(crew.readers.into(), "reader"),
         units::counted(crew.sleepers.into(), "sleeper"),
