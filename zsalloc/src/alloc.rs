@@ -75,6 +75,21 @@ impl<L: RawRwLock, S: PageSource> Drop for Unlisted<'_, L, S> {
     }
 }
 
+/// An object whose handle nobody gets if the code of a lock or of the page source panics now. Then it is
+/// freed.
+struct Unreturned<'p, L: RawRwLock, S: PageSource> {
+    pool: &'p Pool<L, S>,
+    handle: &'p Handle,
+}
+
+impl<L: RawRwLock, S: PageSource> Drop for Unreturned<'_, L, S> {
+    fn drop(&mut self) {
+        // SAFETY: a live handle, of which nobody else knows and which the caller forgets. Its zspage's
+        // header outlives the caller's hold because of the caller's pin.
+        unsafe { self.pool.free_index(self.handle.index()) };
+    }
+}
+
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Stores a copy of `bytes`.
     ///
@@ -152,9 +167,23 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             pin,
         };
         // Nobody knows the zspage yet, so this does not wait, and it is outside the class lock.
-        // SAFETY: the object that is published below keeps the header alive.
+        // SAFETY: the object that is published below keeps the header alive, or else the caller's pin.
         let hold = unsafe { ReadHold::lock(header) };
         let mut locked = self.lock_class(class);
+        if let Some(other) = hold_any(&locked) {
+            // Others have made room meanwhile: if each who found none added a zspage, a class would
+            // grow by as many as there are threads.
+            let reserved = self.publish(&mut locked, other, spare.used(), len, pin);
+            drop(locked);
+            hold.end(pin);
+            let unreturned = Unreturned {
+                pool: self,
+                handle: &reserved.handle,
+            };
+            drop(unlisted);
+            mem::forget(unreturned);
+            return Ok(reserved);
+        }
         mem::forget(unlisted);
         // SAFETY: a new header of this class; it is removed before it is retired.
         unsafe { locked.add(header, slots, false) };

@@ -31,7 +31,7 @@ use crate::zspage::Zspage;
 /// How many frees pay for the move of one object.
 const FREES_PER_MOVE: u32 = 2;
 /// How many objects a free moves at most; a batch of frees, as many as it freed if that is more.
-const STEP_MOVES: u32 = 64;
+pub(crate) const STEP_MOVES: u32 = 64;
 /// A class keeps free slots for one in so many objects of its longest zspage.
 const RESERVE: usize = 16;
 /// A class is looked at once in so many frees for each object in it, and at least as often as ..
@@ -225,12 +225,18 @@ impl Account {
 }
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
-    /// Counts frees of the locked class. A grant is for
+    /// Counts frees of the locked class. A grant, of at most `max` moves, is for
     /// [`compact_automatically`](Self::compact_automatically), once the class is unlocked.
     #[inline]
-    pub(crate) fn earn(&self, class: &mut Class<L>, index: usize, frees: usize) -> Option<Grant> {
+    pub(crate) fn earn(
+        &self,
+        class: &mut Class<L>,
+        index: usize,
+        frees: usize,
+        max: u32,
+    ) -> Option<Grant> {
         let automatic = self.automatic.as_ref()?;
-        self.look(automatic, class, index, frees)
+        self.look(automatic, class, index, frees, max)
     }
 
     fn look(
@@ -239,6 +245,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         class: &mut Class<L>,
         index: usize,
         frees: usize,
+        max: u32,
     ) -> Option<Grant> {
         // Relaxed: a hint. Tested first, as a store would make every free fight for the line.
         if automatic.refusals_left.load(Ordering::Relaxed) > 0 {
@@ -253,17 +260,20 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         if !automatic.policy.is_exceeded(chain, class) {
             return None;
         }
-        class.account.withdraw(STEP_MOVES.max(frees))
+        class.account.withdraw(max)
     }
 
-    /// Makes the step that [`earn`](Self::earn) has granted. Call with no lock of the pool held.
+    /// Makes the step that [`earn`](Self::earn) has granted, and returns how many objects it moved.
+    /// Call with no lock of the pool held.
     #[cold]
     #[track_caller]
-    pub(crate) fn compact_automatically(&self, class: usize, grant: Grant) {
+    pub(crate) fn compact_automatically(&self, class: usize, grant: Grant) -> u32 {
         let moved = self.compact_step(class, grant.moves.get() as usize, grant.looks as usize);
+        let moved = moved as u32;
         let mut class = self.lock_class(class);
         let zspages = class.zspages().len();
-        class.account.settle(grant, moved as u32, zspages);
+        class.account.settle(grant, moved, zspages);
+        moved
     }
 
     /// A new zspage for an insertion that met the page limit, from what compaction of any class

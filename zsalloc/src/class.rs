@@ -332,6 +332,11 @@ impl<L> Class<L> {
         removed.zspage
     }
 
+    /// Takes out any zspage, when the pool ends.
+    pub(crate) fn pop(&mut self) -> Option<NonNull<Zspage<L>>> {
+        self.zspages.pop().map(|slots| slots.zspage)
+    }
+
     /// Gives the lowest free slot of a zspage to the object of handle `owner`; there is one, as
     /// `room` says.
     pub(crate) fn take_slot(&mut self, zspage: &Zspage<L>, owner: u32) -> usize {

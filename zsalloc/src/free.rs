@@ -4,12 +4,14 @@ use std::ptr::NonNull;
 
 use lock_api::{MutexGuard, RawRwLock};
 
+use crate::auto_compact::STEP_MOVES;
 use crate::backend::PageSource;
 use crate::error::{AllocError, HandleError};
 use crate::handle::Handle;
 use crate::handle_table::Entry;
 use crate::pool::{ClassGuard, Pool};
 use crate::primitive::shadow;
+use crate::primitive::size::COLLECT_INTERVAL;
 use crate::reclaim::{self, Pin};
 use crate::zspage::Zspage;
 
@@ -137,13 +139,13 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// `index` is of a live handle of this pool that nobody uses any more.
     #[track_caller]
-    unsafe fn free_index(&self, index: u32) {
+    pub(crate) unsafe fn free_index(&self, index: u32) {
         let pin = reclaim::pin();
         let class_index = self.class_of_object(index, &pin);
         let mut class = self.lock_class(class_index);
         // SAFETY: the caller's promise, and the class is the object's.
         let retired = unsafe { self.free_locked(&mut class, index, &pin) };
-        let grant = self.earn(&mut class, class_index, 1);
+        let grant = self.earn(&mut class, class_index, 1, STEP_MOVES);
         drop(class);
         if let Some(header) = retired {
             // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held
@@ -163,10 +165,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// As for `free_index`, for each of them.
     #[track_caller]
     unsafe fn free_batch(&self, indices: &mut Vec<u32>) {
-        let pin = reclaim::pin();
+        let mut pin = reclaim::pin();
+        let mut retired_zspages = 0;
         let with_class = |index| (self.class_of_object(index, &pin), index);
         let mut batch: Vec<_> = indices.drain(..).map(with_class).collect();
         batch.sort_unstable();
+        let mut moves = STEP_MOVES.max(batch.len() as u32);
         for objects in batch.chunk_by(|one, next| one.0 == next.0) {
             let class_index = objects[0].0;
             let mut class = self.lock_class(class_index);
@@ -175,15 +179,23 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                 let retired = unsafe { self.free_locked(&mut class, index, &pin) };
                 if let Some(header) = retired {
                     // At once, so that no other one is lost should the page source panic.
-                    // SAFETY: as in `free_index`.
-                    let retire = || unsafe { self.retire_zspage(header, &pin) };
-                    MutexGuard::unlocked(&mut class, retire);
+                    MutexGuard::unlocked(&mut class, || {
+                        // SAFETY: as in `free_index`.
+                        unsafe { self.retire_zspage(header, &pin) };
+                        retired_zspages += 1;
+                        if retired_zspages % COLLECT_INTERVAL == 0 {
+                            pin.collect();
+                        }
+                    });
                 }
             }
-            let grant = self.earn(&mut class, class_index, objects.len());
+            let grant = self.earn(&mut class, class_index, objects.len(), moves);
             drop(class);
             if let Some(grant) = grant {
-                self.compact_automatically(class_index, grant);
+                // What a step retires is collected with its own pins, which must not lie in this one.
+                drop(pin);
+                moves -= self.compact_automatically(class_index, grant);
+                pin = reclaim::pin();
             }
         }
     }

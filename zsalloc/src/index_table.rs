@@ -237,11 +237,9 @@ impl<T: Default> IndexTable<T> {
         // Relaxed: readers that still see the segment are protected by the epoch, and find only
         // free cells in it.
         let segment = directory.segments[place as usize].swap(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: it came from `Box::into_raw` in `add_segment`, and the swap took it out of the
-        // only directory that new readers can load.
-        let segment = unsafe { Box::from_raw(segment) };
-        // SAFETY: both users' `T`s are atomics of plain words, thus `Send + 'static`, and no new
-        // reference can be obtained.
+        let segment = NonNull::new(segment).expect("a listed place has a segment");
+        // SAFETY: from `Box::leak` in `add_segment`, and the swap took it out of the only directory
+        // that new readers can load. Both users' `T`s are atomics of plain words, thus `Send + 'static`.
         unsafe { pin.retire(segment) };
     }
 
@@ -260,10 +258,10 @@ impl<T: Default> IndexTable<T> {
         shadow::written(NonNull::from(&mut *new));
         self.directory
             .store(new, ordering(order::DIRECTORY_PUBLISH));
-        // SAFETY: from `Box::into_raw`, and just replaced, so no new reader can load it.
-        let old = unsafe { Box::from_raw(old) };
-        // SAFETY: a directory holds pointers that nothing follows on drop: freeing it is freeing
-        // plain memory, on any thread at any time.
+        let old = NonNull::new(old).expect("a table has a directory");
+        // SAFETY: from `Box::leak` in `new` or here, and just replaced, so no new reader can load it. A
+        // directory holds pointers that nothing follows on drop: freeing it is freeing plain memory, on
+        // any thread at any time.
         unsafe { pin.retire(old) };
     }
 }
@@ -278,7 +276,7 @@ impl<T> Directory<T> {
 
 impl<T> Drop for IndexTable<T> {
     fn drop(&mut self) {
-        // SAFETY: exclusive access; the pointer came from `Box::into_raw` and was not retired.
+        // SAFETY: exclusive access; the pointer came from `Box::leak` and was not retired.
         // Relaxed, here and below: nobody else is left.
         let directory = unsafe { Box::from_raw(self.directory.load(Ordering::Relaxed)) };
         for segment in directory.segments {

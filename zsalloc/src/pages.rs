@@ -216,7 +216,15 @@ impl<S: PageSource> Pages<S> {
 
 impl<S: PageSource> Drop for Pages<S> {
     fn drop(&mut self) {
-        self.trim(0);
+        /// Goes on with the other runs, should the source panic at one.
+        struct Rest<'p, S: PageSource>(&'p Pages<S>);
+        impl<S: PageSource> Drop for Rest<'_, S> {
+            fn drop(&mut self) {
+                self.0.trim(0);
+            }
+        }
+        let rest = Rest(self);
+        rest.0.trim(0);
     }
 }
 

@@ -296,16 +296,31 @@ pub(crate) type ClassGuard<'a, L> = lock_api::MutexGuard<'a, RawPoolMutex, Class
 
 impl<L: RawRwLock, S: PageSource> Drop for Pool<L, S> {
     fn drop(&mut self) {
+        let rest = Rest(self);
+        rest.0.end_zspages();
+    }
+}
+
+/// Goes on with the other zspages, should the code of a lock or of the page source panic at one.
+struct Rest<'p, L: RawRwLock, S: PageSource>(&'p mut Pool<L, S>);
+
+impl<L: RawRwLock, S: PageSource> Drop for Rest<'_, L, S> {
+    fn drop(&mut self) {
+        self.0.end_zspages();
+    }
+}
+
+impl<L: RawRwLock, S: PageSource> Pool<L, S> {
+    /// Ends all zspages, each out of its class before foreign code runs for it.
+    fn end_zspages(&mut self) {
         // Exclusive access: no map, no other thread. What was retired earlier does not need the
         // pool: it shares the zspage table.
         for class in &mut self.classes {
-            for slots in class.get_mut().zspages() {
-                let zspage = slots.zspage();
+            while let Some(header) = class.get_mut().pop() {
+                // SAFETY: from `Box::leak` in `new_zspage`; it was in a class, so not retired.
+                let zspage = unsafe { Box::from_raw(header.as_ptr()) };
                 // SAFETY: the run is the zspage's; all objects end here.
                 unsafe { self.pages.give(zspage.base(), zspage.pages()) };
-                // SAFETY: from `Box::leak` in `new_zspage`; in a class, so not retired. The class
-                // is not used again.
-                drop(unsafe { Box::from_raw(slots.header().as_ptr()) });
             }
         }
     }

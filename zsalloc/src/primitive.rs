@@ -68,6 +68,8 @@ pub(crate) mod size {
     pub(crate) const DIRECTORY: usize = if CHECKED { 1 } else { 4 };
     /// How many handles a class fetches from the table at a time; twice as many are kept.
     pub(crate) const HANDLE_BATCH: usize = if CHECKED { 1 } else { 32 };
+    /// After so many retirements within one pin `free_many` lets go of what went before.
+    pub(crate) const COLLECT_INTERVAL: usize = if CHECKED { 1 } else { 64 };
     /// Classes of the adaptive policy, before equal ones are merged: 32 bytes apart with 4 KiB pages.
     pub(crate) const ADAPTIVE_CLASSES: usize = if CHECKED { 4 } else { 128 };
 }

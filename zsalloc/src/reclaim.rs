@@ -44,6 +44,14 @@ pub(crate) unsafe fn free<T>(retired: NonNull<T>) {
 }
 
 impl Pin {
+    /// Pins anew and frees what may be freed, for those that retire much within one pin: the collector
+    /// does a bounded amount of work once in 128 pins, and none for what is retired. With no lock of a
+    /// pool held, as for [`pin`]. What was found within the pin must not be used after it.
+    pub(crate) fn collect(&mut self) {
+        self.0.repin();
+        self.0.flush();
+    }
+
     /// Runs `f` once no thread that is pinned now is pinned any more, on any thread.
     ///
     /// # Safety
@@ -58,14 +66,14 @@ impl Pin {
         unsafe { self.0.defer_unchecked(f) }
     }
 
-    /// Frees `value` once no thread that is pinned now is pinned any more.
+    /// Frees `value` once no thread that is pinned now is pinned any more. A pointer, as a `Box` would
+    /// claim to be the only way to memory that those threads still read.
     ///
     /// # Safety
     ///
-    /// `T` is `Send` and `'static`, though the compiler may not know, and no new reference to
-    /// `value` can be obtained.
-    pub(crate) unsafe fn retire<T>(&self, value: Box<T>) {
-        let value = NonNull::from(Box::leak(value));
+    /// `value` came from a `Box`. `T` is `Send` and `'static`, though the compiler may not know, and no
+    /// new reference to `value` can be obtained.
+    pub(crate) unsafe fn retire<T>(&self, value: NonNull<T>) {
         if is_broken("segment freed without waiting") {
             // SAFETY: the caller's promise.
             return unsafe { free(value) };

@@ -41,6 +41,7 @@ const PROTOCOL: &[&str] = &[
     "index free at once",
     "idle pages not closed",
     "idle zspage not isolated",
+    "idle zspage not held",
 ];
 
 /// Everything that can be broken: the sites with an ordering that can be weakened, then the protocol.

@@ -103,14 +103,39 @@ pub(crate) fn is_empty() -> bool {
 pub(crate) struct Guard(u64);
 
 pub(crate) fn pin() -> Guard {
+    Guard(enter())
+}
+
+/// Pins; the pin's number.
+fn enter() -> u64 {
     let deferring = with(|epoch| epoch.deferring.clone());
     // A switch may come before this, and none between this and what follows.
     deferring.acquire();
     with(|epoch| {
         epoch.next_pin += 1;
         epoch.pinned.insert(epoch.next_pin);
-        Guard(epoch.next_pin)
+        epoch.next_pin
     })
+}
+
+/// Unpins, and runs what waited only for that.
+fn leave(pin: u64) {
+    let unpinning = with(|epoch| epoch.unpinning.clone());
+    unpinning.release();
+    let ready: Vec<_> = with(|epoch| {
+        epoch.pinned.remove(&pin);
+        for deferred in &mut epoch.deferred {
+            deferred.waits_for.remove(&pin);
+        }
+        epoch
+            .deferred
+            .extract_if(.., |deferred| deferred.waits_for.is_empty())
+            .collect()
+    });
+    if !ready.is_empty() {
+        unpinning.acquire();
+    }
+    ready.into_iter().for_each(|deferred| (deferred.run)());
 }
 
 impl Guard {
@@ -128,26 +153,19 @@ impl Guard {
             epoch.deferred.push(Deferred { waits_for, run });
         });
     }
+
+    pub(crate) fn repin(&mut self) {
+        leave(self.0);
+        self.0 = enter();
+    }
+
+    /// What may run has run already.
+    pub(crate) fn flush(&self) {}
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let unpinning = with(|epoch| epoch.unpinning.clone());
-        unpinning.release();
-        let ready: Vec<_> = with(|epoch| {
-            epoch.pinned.remove(&self.0);
-            for deferred in &mut epoch.deferred {
-                deferred.waits_for.remove(&self.0);
-            }
-            epoch
-                .deferred
-                .extract_if(.., |deferred| deferred.waits_for.is_empty())
-                .collect()
-        });
-        if !ready.is_empty() {
-            unpinning.acquire();
-        }
-        ready.into_iter().for_each(|deferred| (deferred.run)());
+        leave(self.0);
     }
 }
 
