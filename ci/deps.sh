@@ -14,11 +14,14 @@ echo "no library has a duplicate dependency"
 
 uses() { cargo tree -p "$1" -e normal --all-features --depth 1 --prefix none | tail -n +2 | cut -d' ' -f1 | sort -u; }
 allowed() { # crate, then the dependencies it may have
-  local crate=$1 name; shift
-  for name in $(uses "$crate"); do
+  local crate=$1 name names; shift
+  # Not in the list of `for`, where a failure would be an empty list.
+  names=$(uses "$crate")
+  [ -n "$names" ] || fail "$crate depends on nothing: this check checks nothing"
+  for name in $names; do
     [[ " $* " == *" $name "* ]] || fail "$crate must not depend on $name"
   done
-  echo "$crate depends on: $(uses "$crate" | tr '\n' ' ')"
+  echo "$crate depends on: ${names//$'\n'/ }"
 }
 allowed lockdep lock_api tracing libc parking_lot rustc-hash serde
 allowed zslock lock_api parking_lot_core lockdep

@@ -163,8 +163,8 @@ impl<L, S> PoolBuilder<L, S> {
     /// objects of the class together, after its own object is free and with no lock held.
     ///
     /// * Two frees pay for one move: over the life of a pool, steps move at most half as many objects
-    ///   as were freed, whatever the load. One free moves at most 64 objects; `free_many`, as many as
-    ///   it freed if those are more.
+    ///   as were freed, whatever the load. One free moves at most 64 objects; `free_many`, at most 64
+    ///   more than it frees.
     /// * Like [`compact`](Pool::compact), a step never waits for a map. Zspages with mapped objects
     ///   are skipped, and a class in which nothing could be moved is left alone for 16 frees,
     ///   then 32, up to 4096.

@@ -18,6 +18,7 @@ use crate::class::Class;
 use crate::hold_time::HoldTimes;
 use crate::listing::SLICE;
 use crate::pool::Pool;
+use crate::primitive::is_broken;
 use crate::reclaim;
 use crate::relocate::Isolated;
 use crate::zspage::ReadHold;
@@ -55,7 +56,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     fn discard_next(&self, class: usize, place: &mut usize, times: &HoldTimes) -> Option<usize> {
         // Pinned before the class is locked: the end of the hold pins, too.
-        let _pin = reclaim::pin();
+        let pin = reclaim::pin();
         let page_size = self.pages.page_size();
         let mut isolated = Isolated::none(self, class, times);
         let mut locked = times.class(|| self.lock_class(class));
@@ -65,7 +66,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let Some((pages, hold)) = find_idle(&mut locked, place) else {
             return Some(0);
         };
-        let zspage = hold.zspage();
+        let id = hold.zspage().id();
+        let zspage = self.find(id, &pin).expect("who holds it keeps it");
+        let hold = (!is_broken("idle zspage not held")).then_some(hold);
         isolated.adopt(zspage.id());
         locked.close(zspage, pages);
         drop(locked);

@@ -59,7 +59,8 @@ pub struct PoolStats {
     /// and gave their memory back, and nothing was stored there since. See
     /// [`CompactReport::pages_discarded`](crate::CompactReport::pages_discarded).
     pub discarded_pages: usize,
-    /// Bytes of handle table, zspage table, headers and lists.
+    /// Bytes of handle table, zspage table, headers and lists. Without those that were retired and
+    /// wait to be freed: see [limits](crate::docs::limits#what-others-in-the-process-do).
     pub metadata_bytes: usize,
     /// Maps that waited for a zspage to be migrated or emptied, so far. About: each looks once, just
     /// before it locks, so one that finds the lock released or taken a moment later is miscounted.
