@@ -91,7 +91,7 @@ pub enum MigrateError {
 impl fmt::Display for MigrateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Busy => "an object of the zspage is mapped; try again later",
+            Self::Busy => "the zspage is in use (an object is mapped or being stored, or idle pages are going back); try again later",
             Self::Gone => "the zspage no longer exists",
             Self::Source => "no pages to move the zspage to",
         })
