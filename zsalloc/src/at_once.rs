@@ -109,6 +109,7 @@ unsafe fn type_id<T>() -> TypeId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class_lock::VALIDATED;
 
     /// What becomes of the read lock of a new lock.
     fn is_unlocked_at_once<L: RawRwLock + 'static>(lock: &L) -> bool {
@@ -131,9 +132,8 @@ mod tests {
     #[test]
     fn only_zslocks_are_unlocked_at_once() {
         // The validator has to be told first.
-        let validates = cfg!(feature = "debug-lockdep");
-        assert_eq!(is_unlocked_at_once(&RawZsLock::new()), !validates);
-        assert_eq!(is_unlocked_at_once(&RawGatedZsLock::new()), !validates);
+        assert_eq!(is_unlocked_at_once(&RawZsLock::new()), !VALIDATED);
+        assert_eq!(is_unlocked_at_once(&RawGatedZsLock::new()), !VALIDATED);
         let other: parking_lot::RawRwLock = RawRwLock::INIT;
         assert!(!is_unlocked_at_once(&other));
     }

@@ -27,6 +27,10 @@ pub(crate) type RawPoolMutex = parking_lot::RawMutex;
 #[cfg(all(feature = "debug-lockdep", not(any(zslock_loom, zsalloc_shuttle))))]
 pub(crate) type RawPoolMutex = lockdep::Tracked<parking_lot::RawMutex>;
 
+/// Whether the locks are under the validator.
+#[cfg(test)]
+pub(crate) const VALIDATED: bool = cfg!(feature = "debug-lockdep");
+
 /// The lock of a size class, or a leaf.
 pub(crate) type PoolMutex<T> = lock_api::Mutex<RawPoolMutex, T>;
 
