@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use lockdep::Mode::{Exclusive, Upgradable};
 use lockdep::ReportKind::{self, CircularDependency};
@@ -13,8 +13,18 @@ use serde_json::Value;
 use support::{Lock, NONE, kinds, nest, reports};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+/// Sets a subscriber for the whole process, before the first report. Without one, a thread that registers the event's
+/// callsite while another thread is setting its own subscriber may record for good that nobody listens.
+fn everybody_listens() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    });
+}
+
 /// Two locks of which the order first, second is known.
 fn ordered() -> (Lock, Lock) {
+    everybody_listens();
     let (a, b) = (Lock::instance(), Lock::instance());
     nest(&[&a, &b]);
     (a, b)
@@ -193,6 +203,7 @@ const INDEX: &str = "index \u{1}é";
 /// A report with everything that a report can have but a backtrace: a guard, an
 /// upgrade, a timeout, and names that need escapes.
 fn full_report() -> Report {
+    everybody_listens();
     // Classes of its own for each call: a cycle is reported once.
     let lock = |name| Lock::of(Box::leak(Box::new(LockClassKey::new(name))));
     let (outer, map, index) = (lock(OUTER), lock(MAP), lock(INDEX));
