@@ -166,7 +166,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     unsafe fn free_batch(&self, indices: &mut Vec<u32>) {
         let mut pin = reclaim::pin();
-        let mut retired_zspages = 0;
+        let mut since_collection = 0;
         let with_class = |index| (self.class_of_object(index, &pin), index);
         let mut batch: Vec<_> = indices.drain(..).map(with_class).collect();
         batch.sort_unstable();
@@ -182,8 +182,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                     MutexGuard::unlocked(&mut class, || {
                         // SAFETY: as in `free_index`.
                         unsafe { self.retire_zspage(header, &pin) };
-                        retired_zspages += 1;
-                        if retired_zspages % COLLECT_INTERVAL == 0 {
+                        since_collection += 1;
+                        if since_collection == COLLECT_INTERVAL {
+                            since_collection = 0;
                             pin.collect();
                         }
                     });

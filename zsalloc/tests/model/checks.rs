@@ -73,7 +73,7 @@ impl<L: RawRwLock + Send + Sync + 'static> Checked<L> {
     pub(crate) fn check_report(&self, report: &CompactReport, freeable: usize) {
         let classes = &report.classes;
         let failed = classes.iter().any(|class| class.source_failed);
-        if self.held.is_empty() && !failed && !report.budget_spent {
+        if self.held.is_empty() && self.held_below == 0 && !failed && !report.budget_spent {
             assert_eq!(report.pages_freed, freeable);
         }
         let left: usize = classes.iter().map(|class| class.pages_left).sum();
