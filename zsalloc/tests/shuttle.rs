@@ -63,6 +63,9 @@ fn read(pool: &Pool, handle: &Handle, n: u8) {
 
 type Numbered = (u8, Handle);
 
+/// What a thread does to the layout.
+type Mover = fn(&Pool, &Seen);
+
 /// With `automatic` the pool retains free pages, and frees compact as they go.
 fn new_pool(automatic: bool) -> Arc<Pool> {
     let builder = zsalloc::Pool::builder()
@@ -151,7 +154,7 @@ fn everything(seen: &Arc<Seen>, automatic: bool) {
             store_and_take(&pool)
         }
     });
-    let movers: [(_, fn(&Pool, &Seen)); 3] = [
+    let movers: [(_, Mover); 3] = [
         ("migrator", migrate_all),
         ("compactor", compact_twice),
         ("evacuator", evacuate_one),
