@@ -1,5 +1,6 @@
 //! The typed locks and their guards: lock_api's types over the raw locks.
 
+use crate::biased::RawBiasedZsLock;
 use crate::lockdep::LockClassKey;
 use crate::primitive::const_unless_loom;
 use crate::raw::{RawGatedZsLock, RawZsLock};
@@ -74,8 +75,41 @@ pub type MappedGatedZsLockReadGuard<'a, T> = lock_api::MappedRwLockReadGuard<'a,
 pub type MappedGatedZsLockWriteGuard<'a, T> =
     lock_api::MappedRwLockWriteGuard<'a, RawGatedZsLock, T>;
 
+/// The zspage lock for frequent maps and rare migrations, in the same 4 bytes: readers do not count themselves, and a writer pays.
+///
+/// Readers wait only for a writer that *holds* the lock, as in [`ZsLock`]. When to prefer which, and where the contract
+/// differs, is said at [`RawBiasedZsLock`].
+///
+/// # Examples
+///
+/// ```
+/// use zslock::BiasedZsLock;
+///
+/// let page = BiasedZsLock::new([0_u8; 64]);
+/// let map = page.read();
+/// assert!(page.try_write().is_none(), "a mapped page is not migrated");
+/// std::thread::scope(|scope| scope.spawn(move || drop(map)).join()).expect("no panic there");
+/// page.try_write().expect("nobody is inside")[0] = 1;
+/// assert_eq!(page.read()[0], 1);
+/// ```
+pub type BiasedZsLock<T> = lock_api::RwLock<RawBiasedZsLock, T>;
+/// The read guard of [`BiasedZsLock`]: `Send`, and releasable on another thread.
+pub type BiasedZsLockReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawBiasedZsLock, T>;
+/// The write guard of [`BiasedZsLock`]: not `Send`.
+pub type BiasedZsLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawBiasedZsLock, T>;
+/// The upgradable read guard of [`BiasedZsLock`]: `Send`.
+pub type BiasedZsLockUpgradableReadGuard<'a, T> =
+    lock_api::RwLockUpgradableReadGuard<'a, RawBiasedZsLock, T>;
+/// A read guard of [`BiasedZsLock`] narrowed to a part of the value.
+pub type MappedBiasedZsLockReadGuard<'a, T> =
+    lock_api::MappedRwLockReadGuard<'a, RawBiasedZsLock, T>;
+/// A write guard of [`BiasedZsLock`] narrowed to a part of the value.
+pub type MappedBiasedZsLockWriteGuard<'a, T> =
+    lock_api::MappedRwLockWriteGuard<'a, RawBiasedZsLock, T>;
+
 #[cfg(feature = "arc_lock")]
 mod arc {
+    use crate::biased::RawBiasedZsLock;
     use crate::raw::{RawGatedZsLock, RawZsLock};
 
     /// A read guard that keeps its [`ZsLock`](crate::ZsLock) alive through an `Arc`.
@@ -91,6 +125,13 @@ mod arc {
     /// An upgradable read guard that keeps its [`GatedZsLock`](crate::GatedZsLock) alive through an `Arc`.
     pub type ArcGatedZsLockUpgradableReadGuard<T> =
         lock_api::ArcRwLockUpgradableReadGuard<RawGatedZsLock, T>;
+    /// A read guard that keeps its [`BiasedZsLock`](crate::BiasedZsLock) alive through an `Arc`.
+    pub type ArcBiasedZsLockReadGuard<T> = lock_api::ArcRwLockReadGuard<RawBiasedZsLock, T>;
+    /// A write guard that keeps its [`BiasedZsLock`](crate::BiasedZsLock) alive through an `Arc`.
+    pub type ArcBiasedZsLockWriteGuard<T> = lock_api::ArcRwLockWriteGuard<RawBiasedZsLock, T>;
+    /// An upgradable read guard that keeps its [`BiasedZsLock`](crate::BiasedZsLock) alive through an `Arc`.
+    pub type ArcBiasedZsLockUpgradableReadGuard<T> =
+        lock_api::ArcRwLockUpgradableReadGuard<RawBiasedZsLock, T>;
 }
 #[cfg(feature = "arc_lock")]
 pub use arc::*;
@@ -142,5 +183,22 @@ const_unless_loom! {
     #[track_caller]
     pub fn gated_at_site<T>(value: T) -> GatedZsLock<T> {
         GatedZsLock::from_raw(RawGatedZsLock::at_site(), value)
+    }
+}
+
+const_unless_loom! {
+    /// A [`BiasedZsLock`] of the lock class that `class` names; see [`with_class`].
+    #[must_use]
+    pub fn biased_with_class<T>(class: &'static LockClassKey, value: T) -> BiasedZsLock<T> {
+        BiasedZsLock::from_raw(RawBiasedZsLock::with_class(class), value)
+    }
+}
+
+const_unless_loom! {
+    /// A [`BiasedZsLock`] whose lock class is the source line of the call; see [`at_site`].
+    #[must_use]
+    #[track_caller]
+    pub fn biased_at_site<T>(value: T) -> BiasedZsLock<T> {
+        BiasedZsLock::from_raw(RawBiasedZsLock::at_site(), value)
     }
 }

@@ -1,7 +1,7 @@
 //! The lock as lock_api sees it: every raw rwlock trait, and the state that guards carry.
 
 #[cfg(feature = "std")]
-mod timed;
+pub(crate) mod timed;
 
 use core::marker::PhantomData;
 
@@ -12,12 +12,12 @@ use lock_api::{
 
 use crate::dep_map::{DepMap, Held};
 use crate::lockdep::{Attempt, Mode};
-use crate::raw::{RawPolicyLock, too_many_readers};
+use crate::raw::RawLock;
 
 /// What a read guard carries: nothing, or under `debug-lockdep` the validator's token. `Send`: a read lock may be released
 /// on another thread.
 #[derive(Debug)]
-pub struct ReadToken(Held);
+pub struct ReadToken(pub(crate) Held);
 
 /// What an upgradable guard carries; like [`ReadToken`].
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl WriteToken {
     }
 }
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// How readers wait: the plain lock's only for holders, the gated lock's also for a writer that waits.
-    const READ: Mode = if GATED {
+    pub(crate) const READ: Mode = if GATED {
         Mode::Shared
     } else {
         Mode::SharedRecursive
@@ -90,7 +90,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     }
 }
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// Unlocks a read lock by one step, after which the lock is not touched any more: its memory may be freed by
     /// whoever finds the lock free.
     ///
@@ -138,12 +138,12 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     }
 }
 
-struct ReleaseOnUnwind<'a, const GATED: bool> {
-    lock: &'a RawPolicyLock<GATED>,
+struct ReleaseOnUnwind<'a, const GATED: bool, const BIASED: bool> {
+    lock: &'a RawLock<GATED, BIASED>,
     token: Option<UpgradableToken>,
 }
 
-impl<const GATED: bool> Drop for ReleaseOnUnwind<'_, GATED> {
+impl<const GATED: bool, const BIASED: bool> Drop for ReleaseOnUnwind<'_, GATED, BIASED> {
     #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
@@ -157,13 +157,13 @@ impl<const GATED: bool> Drop for ReleaseOnUnwind<'_, GATED> {
 // every step that takes access acquires and every step that gives it up releases, as `order` lists. The guard state is
 // only the validator's token, so forgetting it is safe; an operation that panics (too many readers, a report of the
 // validator) either has not taken the lock or has released the acquisition that it consumed.
-unsafe impl<const GATED: bool> RawRwLock for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLock for RawLock<GATED, BIASED> {
     #[cfg(not(zslock_loom))]
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "lock_api's way to make locks"
     )]
-    const INIT: Self = Self::new();
+    const INIT: Self = Self::with_map(DepMap::instance(GATED));
     #[cfg(zslock_loom)]
     const INIT: Self = panic!(
         "loom's atomics have no const constructor: use RwLock::from_raw(RawZsLock::new(), value)"
@@ -231,7 +231,7 @@ unsafe impl<const GATED: bool> RawRwLock for RawPolicyLock<GATED> {
 }
 
 // SAFETY: as for `RawRwLock`; a fair unlock gives up the lock by the same step.
-unsafe impl<const GATED: bool> RawRwLockFair for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockFair for RawLock<GATED, BIASED> {
     #[inline]
     unsafe fn unlock_shared_fair(&self, guard: ReadToken) {
         self.dep.release(guard.0);
@@ -246,7 +246,7 @@ unsafe impl<const GATED: bool> RawRwLockFair for RawPolicyLock<GATED> {
 }
 
 // SAFETY: as for `RawRwLock`; one read-modify-write with Release turns the writer into a reader, so no writer comes between.
-unsafe impl<const GATED: bool> RawRwLockDowngrade for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockDowngrade for RawLock<GATED, BIASED> {
     #[inline]
     unsafe fn downgrade(&self, guard: WriteToken) -> ReadToken {
         let mut held = guard.0;
@@ -258,7 +258,7 @@ unsafe impl<const GATED: bool> RawRwLockDowngrade for RawPolicyLock<GATED> {
 
 // SAFETY: as for `RawRwLock`; at most one upgradable holder exists, for it is one bit set by compare-exchange, and it
 // becomes the writer by a compare-exchange that finds no reader (gated: or that closes the gate and then waits for them).
-unsafe impl<const GATED: bool> RawRwLockUpgrade for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockUpgrade for RawLock<GATED, BIASED> {
     type UpgradableGuard = UpgradableToken;
 
     #[inline]
@@ -310,7 +310,7 @@ unsafe impl<const GATED: bool> RawRwLockUpgrade for RawPolicyLock<GATED> {
 }
 
 // SAFETY: as for `RawRwLock`; a fair unlock gives up the lock by the same step.
-unsafe impl<const GATED: bool> RawRwLockUpgradeFair for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockUpgradeFair for RawLock<GATED, BIASED> {
     #[inline]
     unsafe fn unlock_upgradable_fair(&self, guard: UpgradableToken) {
         self.dep.release(guard.0);
@@ -319,7 +319,9 @@ unsafe impl<const GATED: bool> RawRwLockUpgradeFair for RawPolicyLock<GATED> {
 }
 
 // SAFETY: as for `RawRwLock`; each conversion is one read-modify-write. Where write access ends it is a Release.
-unsafe impl<const GATED: bool> RawRwLockUpgradeDowngrade for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockUpgradeDowngrade
+    for RawLock<GATED, BIASED>
+{
     #[inline]
     #[track_caller]
     unsafe fn downgrade_upgradable(&self, guard: UpgradableToken) -> ReadToken {
@@ -328,7 +330,7 @@ unsafe impl<const GATED: bool> RawRwLockUpgradeDowngrade for RawPolicyLock<GATED
             // The validator first: once the access is given up, the lock may be gone.
             self.dep.release(held);
             self.refuse_downgrade();
-            too_many_readers();
+            Self::too_many_readers();
         }
         self.dep.set_mode(&mut held, Self::READ);
         ReadToken(held)

@@ -15,6 +15,11 @@ pub mod preemption {
     #![doc = include_str!("docs/preemption.md")]
 }
 
+/// The biased lock.
+pub mod biased {
+    #![doc = include_str!("docs/biased.md")]
+}
+
 /// The memory orderings.
 pub mod orderings {
     #![doc = include_str!("docs/orderings.md")]

@@ -40,6 +40,8 @@
 //!    not touched, and needs no protection; when somebody does it hands the guard back (zsalloc pins only then).
 //!
 //! [`GatedZsLock`] is the same code under the ordinary policy: a waiting writer closes the gate to new readers.
+//! [`BiasedZsLock`] is for maps that are frequent and migrations that are rare: its readers do not count themselves, and its writers
+//! pay for that. Rules 3, 7 and 8 read a little differently there: see [`RawBiasedZsLock`].
 //!
 //! # Features
 //!
@@ -56,6 +58,7 @@
 //! |---|---|
 //! | [`docs::word`] | the lock word: layout, invariants, instructions |
 //! | [`docs::waiting`] | who waits for whom, fairness, starvation, timeouts |
+//! | [`docs::biased`] | the biased lock: slots, the asymmetric fence, related work |
 //! | [`docs::preemption`] | why readers may sleep and writers may not, and what user space can do about it |
 //! | [`docs::orderings`] | what happens before what, drawn |
 //! | [`docs::proofs`] | the models, the mutants, and what they do not show |
@@ -72,6 +75,7 @@ extern crate alloc;
 
 mod alias;
 mod api;
+mod biased;
 mod dep_map;
 pub mod docs;
 #[cfg(zslock_loom)]
@@ -87,6 +91,7 @@ mod word;
 
 pub use alias::*;
 pub use api::{ReadToken, UpgradableToken, WriteToken};
+pub use biased::{BiasedReadToken, RawBiasedZsLock};
 pub use dep_map::lockdep;
 pub use dep_map::lockdep::lock_class_key;
 pub use lock_api;
@@ -96,7 +101,7 @@ pub use mutation::{Mutants, mutants};
 #[cfg(zslock_loom)]
 #[doc(hidden)]
 pub use park::is_anyone_parked;
-pub use raw::{RawGatedZsLock, RawPolicyLock, RawZsLock};
+pub use raw::{RawGatedZsLock, RawLock, RawPolicyLock, RawZsLock};
 
 /// The code of the registry's page is run with the documentation tests.
 #[cfg(doctest)]

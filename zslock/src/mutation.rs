@@ -2,7 +2,7 @@
 //! `--cfg zslock_loom`.
 //!
 //! `ZSLOCK_MUTANT` names what is broken: a site of [`order`](crate::order), whose ordering becomes `Relaxed`, or one of
-//! [`PROTOCOL`]. Orderings are resolved here; most protocol mutants live in this atomic and in the parker's twin, two in
+//! [`PROTOCOL`]; or two of them, with ` & ` in between. Orderings are resolved here; most protocol mutants live in this atomic and in the parker's twin, two in
 //! `slow/wake.rs`, and two in `raw.rs`.
 
 use std::sync::OnceLock;
@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32 as LoomU32, Ordering};
 
-use crate::raw::RawPolicyLock;
+use crate::biased::RawBiasedZsLock;
+use crate::raw::RawLock;
 use crate::state;
 
 /// One ordering of the lock, by name.
@@ -38,6 +39,36 @@ pub(crate) const PROTOCOL: &[&str] = &[
     "touched at once",
 ];
 
+/// The sites that only the biased lock has.
+const BIASED_SITES: &[&str] = &[
+    "BIASED_READ",
+    "SLOT_TAKE",
+    "SLOT_LOOK",
+    "SLOT_RELEASE",
+    "SLOT_SCAN",
+    "LEASE",
+    "REVOKED_WRITE",
+    "REVOKED",
+];
+
+/// Sites that loom's full fence makes superfluous where there is a compiler's fence only in a real lock; and that fence. Both are broken
+/// at once, and only a model counts that the fence alone does not fail.
+const BEHIND_A_FENCE: &[(&str, &str)] = &[("LEASE_END", "fence omitted: reader enters")];
+
+/// Of the biased lock: as [`PROTOCOL`].
+pub(crate) const BIASED_PROTOCOL: &[&str] = &[
+    "fence omitted: reader enters",
+    "fence omitted: reader leaves",
+    "fence omitted: writer revokes",
+    "fence omitted: writer announces",
+    "revocation is not exclusive",
+    "bias though somebody waits",
+    "restored bias wakes nobody",
+    "failed entry wakes nobody",
+    "touched after slot",
+    "revoked beside a slot",
+];
+
 /// The control: makes the lock stronger, so no model may notice.
 pub(crate) const EQUIVALENT: &str = "equivalent: bookkeeping is SeqCst";
 
@@ -46,8 +77,14 @@ pub(crate) const EQUIVALENT: &str = "equivalent: bookkeeping is SeqCst";
 pub struct Mutants {
     /// Each site with an ordering that can be weakened, and that ordering.
     pub sites: Vec<(&'static str, Ordering)>,
+    /// Those of them that only the biased lock has.
+    pub biased_sites: &'static [&'static str],
+    /// Those of them that are necessary only without the fence that is named with them.
+    pub behind_a_fence: &'static [(&'static str, &'static str)],
     /// What can be broken besides.
     pub protocol: &'static [&'static str],
+    /// What can be broken besides in the biased lock.
+    pub biased_protocol: &'static [&'static str],
     /// The control.
     pub equivalent: &'static str,
 }
@@ -59,16 +96,24 @@ pub fn mutants() -> Mutants {
     let strong = sites.filter(|site| site.ordering != Ordering::Relaxed);
     Mutants {
         sites: strong.map(|site| (site.name, site.ordering)).collect(),
+        biased_sites: BIASED_SITES,
+        behind_a_fence: BEHIND_A_FENCE,
         protocol: PROTOCOL,
+        biased_protocol: BIASED_PROTOCOL,
         equivalent: EQUIVALENT,
     }
 }
+
+/// Between two things that are to be broken at once.
+const AND: &str = " & ";
 
 /// Whether `what` is to be broken in this process.
 pub(crate) fn is_broken(what: &str) -> bool {
     static BROKEN: OnceLock<Option<String>> = OnceLock::new();
     let broken = BROKEN.get_or_init(|| std::env::var("ZSLOCK_MUTANT").ok());
-    broken.as_deref() == Some(what)
+    broken
+        .as_deref()
+        .is_some_and(|broken| broken.split(AND).any(|one| one == what))
 }
 
 /// The ordering of a site, unless it is the broken one.
@@ -82,7 +127,7 @@ pub(crate) fn ordering(site: Site) -> Ordering {
     }
 }
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// Counts `n` readers in whose guards were forgotten, so that a model can come near the maximum.
     #[doc(hidden)]
     pub fn forget_readers(&self, n: u32) {
@@ -101,6 +146,41 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[doc(hidden)]
     pub fn memory_is_freed(&self) {
         self.word.memory_is_freed();
+    }
+}
+
+impl RawBiasedZsLock {
+    /// A lock that is biased already.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn biased() -> Self {
+        let this = Self::new();
+        this.lock.word.add(state::BIASED, crate::order::BOOKKEEPING);
+        this
+    }
+
+    /// Biases the lock, if nothing is in the way. The caller is a counted reader.
+    #[doc(hidden)]
+    pub fn bias(&self) {
+        self.lock.bias();
+    }
+
+    /// As the plain lock's.
+    #[doc(hidden)]
+    pub fn forget_readers(&self, n: u32) {
+        self.lock.forget_readers(n);
+    }
+
+    /// As the plain lock's.
+    #[doc(hidden)]
+    pub fn remember_readers(&self, n: u32) {
+        self.lock.remember_readers(n);
+    }
+
+    /// As the plain lock's.
+    #[doc(hidden)]
+    pub fn memory_is_freed(&self) {
+        self.lock.memory_is_freed();
     }
 }
 

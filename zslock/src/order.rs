@@ -104,6 +104,32 @@ sites! {
     /// The compare-exchange of an upgrade that waited. Acquire: as [`UPGRADE`].
     UPGRADE_WAITED = Acquire;
 
+    /// The second look of a reader at a biased word, with which it is in. Acquire: pairs with the [`WRITE_UNLOCK`] of writers
+    /// that came and went since its first look, and before whoever set this bias again.
+    BIASED_READ = Acquire;
+    /// The store of a lock's address into a free slot. Release: pairs with [`SLOT_SCAN`]. The writer of another lock that finds this
+    /// address in place of its own must be ordered after what was read through the slot before.
+    SLOT_TAKE = Release;
+    /// The look for a free slot. Acquire: pairs with the [`SLOT_RELEASE`] of a guard that was released on another
+    /// thread, whose section [`SLOT_TAKE`] passes on.
+    SLOT_LOOK = Acquire;
+    /// The store that ends a section read through a slot. Release: pairs with [`SLOT_SCAN`]. Weaker, the reader's accesses may be
+    /// seen after it, while a writer that found the slot empty changes the data.
+    SLOT_RELEASE = Release;
+    /// The scan by which the owner of a revocation learns that no reader is left in a slot. Acquire: pairs with
+    /// [`SLOT_RELEASE`], and with the [`SLOT_TAKE`] of whoever used the slot since.
+    SLOT_SCAN = Acquire;
+    /// The lease of a thread's slots. Acquire: pairs with [`LEASE_END`]. Weaker, a slot that the last tenant left taken
+    /// may look free.
+    LEASE = Acquire;
+    /// The end of a lease. Release: as [`LEASE`].
+    LEASE_END = Release;
+    /// The compare-exchange by which the owner of a revocation takes the lock. Acquire: as [`WRITE`], and as [`UPGRADE`].
+    REVOKED_WRITE = Acquire;
+    /// The end of a revocation whose owner does not take the lock. Release: pairs with [`WRITE`] and its like. The next
+    /// writer finds no bias and does not scan; what this owner's scan has acquired must be passed on to it.
+    REVOKED = Release;
+
     /// Everything that neither takes nor gives up access to the data: first looks, parked bits, an increment taken back,
     /// an upgradable lock that becomes a read lock, the lock taken on a waiter's behalf. One word, one modification order.
     BOOKKEEPING = Relaxed;

@@ -9,18 +9,25 @@ use core::fmt;
 use crate::dep_map::DepMap;
 use crate::order;
 use crate::primitive::{const_unless_loom, is_broken};
-use crate::state::{self, ONE_READER, PARKED, READERS, UPGRADABLE, WRITE, WRITER};
+use crate::state::{
+    self, BIASED_MAX_READERS, ONE_READER, PARKED, READERS, UPGRADABLE, WRITE, WRITER,
+};
 use crate::word::Word;
 
-/// The raw lock under both policies. Use it through the aliases [`RawZsLock`] (`GATED = false`) and
-/// [`RawGatedZsLock`] (`GATED = true`).
+/// The raw lock, all kinds of it. Use it through the aliases [`RawZsLock`] and [`RawGatedZsLock`].
 ///
 /// `GATED` says whether a writer that *waits* keeps new readers out (the ordinary reader-writer lock) or not (the
-/// preemptible zspage lock). The size is 4 bytes either way; with the feature `debug-lockdep` a map is added.
-pub struct RawPolicyLock<const GATED: bool> {
+/// preemptible zspage lock). `BIASED` says whether the word may carry the bias of a [`RawBiasedZsLock`](crate::RawBiasedZsLock), of
+/// which this is then the part that counts: without it nothing is left of the bias in the code. The size is 4 bytes
+/// whatever they are; with the feature `debug-lockdep` a map is added.
+pub struct RawLock<const GATED: bool, const BIASED: bool> {
     pub(crate) word: Word,
     pub(crate) dep: DepMap,
 }
+
+/// The raw lock whose readers are all counted, under both policies: [`RawZsLock`] (`GATED = false`) and [`RawGatedZsLock`]
+/// (`GATED = true`).
+pub type RawPolicyLock<const GATED: bool> = RawLock<GATED, false>;
 
 /// The preemptible zspage lock, raw: use it as [`ZsLock`](crate::ZsLock), or as a type parameter.
 ///
@@ -72,10 +79,43 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
             Self::with_map(DepMap::at_site(GATED))
         }
     }
+}
+
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
+    /// As many readers as may be counted at a time.
+    const MAX_READERS: u32 = if BIASED {
+        BIASED_MAX_READERS
+    } else {
+        READERS / ONE_READER
+    };
 
     const_unless_loom! {
-        fn with_map(dep: DepMap) -> Self {
+        pub(crate) fn with_map(dep: DepMap) -> Self {
             Self { word: Word::new(0), dep }
+        }
+    }
+
+    /// Whether readers need not count themselves, so that a writer has a bias to revoke.
+    #[inline]
+    pub(crate) const fn is_biased(word: u32) -> bool {
+        BIASED && state::is_biased(word)
+    }
+
+    /// Whether the count has no room for one more reader.
+    const fn is_count_full(word: u32) -> bool {
+        if BIASED {
+            state::is_biased_count_full(word)
+        } else {
+            state::is_count_full(word)
+        }
+    }
+
+    /// Whether a reader has counted itself in for whom there was no room.
+    pub(crate) const fn has_overflowed(word: u32) -> bool {
+        if BIASED {
+            state::has_biased_overflowed(word)
+        } else {
+            state::has_overflowed(word)
         }
     }
 
@@ -101,7 +141,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     pub(crate) fn read(&self) {
         // Only the sign of the sum is looked at, so that this is `lock add; js`: the slow path looks again.
         let word = self.word.add(ONE_READER, order::READ);
-        if word.wrapping_add(ONE_READER).cast_signed() < 0 {
+        let word = word.wrapping_add(ONE_READER);
+        if word.cast_signed() < 0 || BIASED && Self::has_overflowed(word) {
             self.read_contended();
         }
     }
@@ -109,7 +150,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     #[inline]
     #[track_caller]
     pub(crate) fn try_read(&self) -> bool {
-        let read = |word| state::is_read_lockable(word).then(|| with_one_reader_more(word));
+        let read = |word| state::is_read_lockable(word).then(|| Self::with_one_reader_more(word));
         self.word.update(order::TRY_READ, read).is_some()
     }
 
@@ -149,7 +190,11 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     pub(crate) fn try_write(&self) -> bool {
         // The load spares a failing try the compare-exchange, which stores. What it loaded is not used any further: a
         // compare-exchange from a constant need not wait for it.
-        state::is_write_lockable(self.snapshot())
+        let word = self.snapshot();
+        if Self::is_biased(word) {
+            return self.try_revoke(0);
+        }
+        state::is_write_lockable(word)
             && (self.word.replace(0, WRITE, order::TRY_WRITE).is_ok() || self.try_write_again())
     }
 
@@ -216,6 +261,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
     pub(crate) fn try_upgrade_now(&self) -> bool {
         let upgrade = |word| state::is_upgradable_alone(word).then(|| word - UPGRADABLE + WRITE);
         self.word.update(order::UPGRADE, upgrade).is_some()
+            || Self::is_biased(self.snapshot()) && self.try_revoke(UPGRADABLE)
     }
 
     /// Upgradable to read. `false` if the count is full: then the caller must end it with `refuse_downgrade`.
@@ -225,7 +271,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         // Access goes on as a read, so nothing is published here; the read unlock will.
         let added = ONE_READER - UPGRADABLE;
         let word = self.word.add(added, order::BOOKKEEPING).wrapping_add(added);
-        if state::has_overflowed(word) {
+        if Self::has_overflowed(word) {
             return false;
         }
         if word & PARKED != 0 {
@@ -234,42 +280,70 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         true
     }
 
+    /// Whether anybody is in the lock, as far as the word says. (A bias says nothing.)
     pub(crate) fn is_locked_by_any(&self) -> bool {
-        self.snapshot() & (WRITE | READERS | UPGRADABLE) != 0
+        let bias = if BIASED {
+            state::BIASED | state::REVOKING
+        } else {
+            0
+        };
+        self.snapshot() & (WRITE | READERS | UPGRADABLE) & !bias != 0
     }
 
     pub(crate) fn is_locked_by_writer(&self) -> bool {
         self.snapshot() & WRITER != 0
     }
 
-    fn snapshot(&self) -> u32 {
+    pub(crate) fn snapshot(&self) -> u32 {
         self.word.load(order::BOOKKEEPING)
     }
-}
 
-/// The word with one reader more in its count.
-///
-/// # Panics
-///
-/// If the count is full; the word is as it was.
-#[inline]
-#[track_caller]
-pub(crate) fn with_one_reader_more(word: u32) -> u32 {
-    if state::is_count_full(word) {
-        too_many_readers();
+    /// The word with one reader more in its count.
+    ///
+    /// # Panics
+    ///
+    /// If the count is full; the word is as it was.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn with_one_reader_more(word: u32) -> u32 {
+        if Self::is_count_full(word) {
+            Self::too_many_readers();
+        }
+        word + ONE_READER
     }
-    word + ONE_READER
-}
 
-/// The panic of contract rule 7. The word is already as it was.
-#[cold]
-#[inline(never)]
-#[track_caller]
-pub(crate) fn too_many_readers() -> ! {
-    panic!(
-        "too many readers of one lock: at most {} read guards may exist at a time (were guards leaked?)",
-        READERS / ONE_READER
-    );
+    /// The panic of contract rule 7. The word is already as it was.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn too_many_readers() -> ! {
+        panic!(
+            "too many readers of one lock: at most {} read guards may exist at a time (were guards leaked?)",
+            Self::MAX_READERS
+        );
+    }
+
+    /// Adds what the word says to `debug`: who holds the lock, and which queues may have someone in them.
+    pub(crate) fn decode(word: u32, debug: &mut fmt::DebugStruct<'_, '_>) {
+        let flag = |bit| word & bit != 0;
+        let count = if BIASED {
+            READERS & !(state::BIASED | state::REVOKING)
+        } else {
+            READERS
+        };
+        debug.field("readers", &((word & count) / ONE_READER));
+        if BIASED {
+            debug.field("biased", &flag(state::BIASED));
+            debug.field("revoking", &flag(state::REVOKING));
+        }
+        debug
+            .field("writer", &flag(WRITER))
+            .field("upgradable", &flag(UPGRADABLE))
+            .field("readers_parked", &flag(state::READERS_PARKED))
+            .field("writers_parked", &flag(state::WRITERS_PARKED))
+            .field("drain_parked", &flag(state::DRAIN_PARKED))
+            .field("starving", &flag(state::STARVING));
+    }
 }
 
 impl<const GATED: bool> Default for RawPolicyLock<GATED> {
@@ -278,20 +352,11 @@ impl<const GATED: bool> Default for RawPolicyLock<GATED> {
     }
 }
 
-impl<const GATED: bool> fmt::Debug for RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> fmt::Debug for RawLock<GATED, BIASED> {
     /// Decodes the word: who holds the lock, and which queues may have someone in them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.snapshot();
-        let name = if GATED { "RawGatedZsLock" } else { "RawZsLock" };
-        let flag = |bit| word & bit != 0;
-        f.debug_struct(name)
-            .field("readers", &((word & READERS) / ONE_READER))
-            .field("writer", &flag(WRITER))
-            .field("upgradable", &flag(UPGRADABLE))
-            .field("readers_parked", &flag(state::READERS_PARKED))
-            .field("writers_parked", &flag(state::WRITERS_PARKED))
-            .field("drain_parked", &flag(state::DRAIN_PARKED))
-            .field("starving", &flag(state::STARVING))
-            .finish()
+        let mut debug = f.debug_struct(if GATED { "RawGatedZsLock" } else { "RawZsLock" });
+        Self::decode(self.snapshot(), &mut debug);
+        debug.finish()
     }
 }

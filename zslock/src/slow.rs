@@ -10,7 +10,7 @@ mod write;
 
 use crate::order;
 use crate::park::{self, Parked, Waiter};
-use crate::raw::RawPolicyLock;
+use crate::raw::RawLock;
 use crate::spin::Wait;
 use crate::state::{DRAIN_PARKED, READERS_PARKED, STARVING, WRITERS_PARKED};
 
@@ -35,7 +35,7 @@ impl Queue {
     }
 }
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// Sleeps in `queue`, whose bit is set, for as long as the word `is_blocked`. Comes back when woken, when the bit or the word
     /// says that there is nothing to wait for, or when the deadline has passed.
     fn park_on(
@@ -71,7 +71,13 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         marked == word || self.word.replace(word, marked, order::BOOKKEEPING).is_ok()
     }
 
+    /// What the lock is known by where it is named from outside: in the parking table, and in readers' slots.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        (&raw const self.word).addr()
+    }
+
     pub(crate) fn key(&self, queue: Queue) -> usize {
-        (&raw const self.word).addr() + queue as usize
+        self.address() + queue as usize
     }
 }

@@ -24,6 +24,17 @@ pub(crate) const WRITE: u32 = EXCLUSIVE | WRITER;
 /// Any queue may have someone in it.
 pub(crate) const PARKED: u32 = READERS_PARKED | WRITERS_PARKED | DRAIN_PARKED | STARVING;
 
+/// The bias of a [`RawBiasedZsLock`](crate::RawBiasedZsLock): readers need not count themselves. A place of the count, so that to all
+/// who know nothing of the bias those readers are readers. Only in a lock that can be biased, where no count comes so high.
+pub(crate) const BIASED: u32 = 1 << 30;
+/// The bias is being taken back, by the one thread that has set this. A place of the count, like [`BIASED`], whose successor it is.
+pub(crate) const REVOKING: u32 = 1 << 29;
+/// The count of a lock that can be biased is full from this bit on. Who is counted beyond is on its way to being refused: at most
+/// one reader a thread, and Linux has at most 2^22 threads, so the count never carries into [`REVOKING`].
+const BIASED_FULL: u32 = 1 << 28;
+/// As many readers of a lock that can be biased may be counted.
+pub(crate) const BIASED_MAX_READERS: u32 = BIASED_FULL / ONE_READER - 1;
+
 /// A claim is made only while this bit of the count is clear. It leaves room for the transient increments of
 /// readers that run into the claim: without that room 2^25 forgotten guards and a claim could carry S out of the word.
 const CROWDED: u32 = 1 << 30;
@@ -73,6 +84,37 @@ pub(crate) const fn is_upgradable_alone(word: u32) -> bool {
     word & (WRITE | READERS) == 0
 }
 
+/// As [`is_count_full`], of a lock that can be biased.
+pub(crate) const fn is_biased_count_full(word: u32) -> bool {
+    word & READERS & !(BIASED | REVOKING) >= BIASED_MAX_READERS * ONE_READER
+}
+
+/// As [`has_overflowed`], of a lock that can be biased.
+pub(crate) const fn has_biased_overflowed(word: u32) -> bool {
+    word & BIASED_FULL != 0
+}
+
+/// Whether readers need not count themselves.
+pub(crate) const fn is_biased(word: u32) -> bool {
+    word & BIASED != 0
+}
+
+/// Whether a reader that is counted may set the bias: nobody is in the lock but readers, and nobody waits. (A writer that parked
+/// before could not know that it has a bias to revoke.)
+pub(crate) const fn is_biasable(word: u32) -> bool {
+    word & (WRITE | UPGRADABLE | PARKED | BIASED | REVOKING) == 0
+}
+
+/// Whether nothing but the bias is in the way of someone who holds `held` (nothing, or the upgradable lock).
+pub(crate) const fn is_only_biased(word: u32, held: u32) -> bool {
+    word & (WRITE | READERS | UPGRADABLE) == BIASED | held
+}
+
+/// Whether the owner of [`REVOKING`], which holds `held`, may take the lock, if it has found the slots empty.
+pub(crate) const fn is_only_revoking(word: u32, held: u32) -> bool {
+    word & (WRITE | READERS | UPGRADABLE) == REVOKING | held
+}
+
 #[cfg(all(test, not(zslock_loom)))]
 mod tests {
     use super::*;
@@ -95,6 +137,34 @@ mod tests {
         assert!(!is_write_lockable(over) && !is_claimable(over) && !is_upgradable_alone(over));
         assert!(is_read_lockable(over), "overflow is not a writer");
     }
+
+    #[test]
+    fn no_count_reaches_the_bias() {
+        assert!(!is_biased_count_full(
+            BIAS_BITS | (BIASED_FULL - 2 * ONE_READER)
+        ));
+        assert!(is_biased_count_full(BIAS_BITS | (BIASED_FULL - ONE_READER)));
+        assert!(!has_biased_overflowed(
+            BIAS_BITS | (BIASED_FULL - ONE_READER)
+        ));
+        assert!(has_biased_overflowed(BIASED_FULL));
+        // As many threads as Linux can have, each on its way to being refused.
+        let crowd = BIASED_FULL - ONE_READER + (1 << 22) * ONE_READER;
+        assert!(has_biased_overflowed(crowd) && crowd & BIAS_BITS == 0);
+    }
+
+    #[test]
+    fn a_bias_is_a_reader() {
+        for bias in [BIASED, REVOKING] {
+            assert!(is_read_lockable(bias) && !is_write_lockable(bias) && !is_drained(bias));
+            assert!(!is_upgradable_alone(bias | UPGRADABLE));
+        }
+        assert!(is_only_biased(BIASED | PARKED, 0) && !is_only_biased(BIASED | ONE_READER, 0));
+        assert!(is_only_revoking(REVOKING | UPGRADABLE, UPGRADABLE));
+        assert!(is_biasable(ONE_READER) && !is_biasable(ONE_READER | WRITERS_PARKED));
+    }
+
+    const BIAS_BITS: u32 = BIASED | REVOKING;
 
     #[test]
     fn a_claim_leaves_room_for_transient_readers() {

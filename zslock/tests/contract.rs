@@ -9,8 +9,15 @@ mod common;
 
 #[path = "contract/at_once.rs"]
 mod at_once;
+#[cfg(all(feature = "std", target_os = "linux"))]
+#[path = "contract/biased.rs"]
+mod biased;
 #[path = "contract/exclusion.rs"]
 mod exclusion;
+// The validator looks at its map in the lock.
+#[cfg(all(feature = "std", target_os = "linux", not(feature = "debug-lockdep")))]
+#[path = "contract/freed.rs"]
+mod freed;
 #[path = "contract/guards.rs"]
 mod guards;
 #[path = "contract/limits.rs"]

@@ -14,6 +14,8 @@ mod mutants;
 
 #[path = "loom/at_once.rs"]
 mod at_once;
+#[path = "loom/biased.rs"]
+mod biased;
 #[path = "loom/exclusion.rs"]
 mod exclusion;
 #[path = "loom/gated.rs"]

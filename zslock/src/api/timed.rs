@@ -7,16 +7,16 @@ use lock_api::{RawRwLockTimed, RawRwLockUpgradeTimed};
 use super::*;
 
 /// `None`, for ever, if the duration reaches beyond what an `Instant` can hold.
-fn after(timeout: Duration) -> Option<Instant> {
+pub(crate) fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
 /// Whether there is any time to wait. Asked after the first try failed.
-fn is_ahead(deadline: Option<Instant>) -> bool {
+pub(crate) fn is_ahead(deadline: Option<Instant>) -> bool {
     deadline.is_none_or(|deadline| Instant::now() < deadline)
 }
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     #[inline]
     #[track_caller]
     fn read_by(&self, deadline: Option<Instant>) -> Option<ReadToken> {
@@ -71,7 +71,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
 }
 
 // SAFETY: as for `RawRwLock`; a deadline that passes leaves the lock as if this thread had never come.
-unsafe impl<const GATED: bool> RawRwLockTimed for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockTimed for RawLock<GATED, BIASED> {
     type Duration = Duration;
     type Instant = Instant;
 
@@ -101,7 +101,9 @@ unsafe impl<const GATED: bool> RawRwLockTimed for RawPolicyLock<GATED> {
 }
 
 // SAFETY: as for `RawRwLockTimed`; an upgrade whose deadline passes leaves the caller its upgradable lock.
-unsafe impl<const GATED: bool> RawRwLockUpgradeTimed for RawPolicyLock<GATED> {
+unsafe impl<const GATED: bool, const BIASED: bool> RawRwLockUpgradeTimed
+    for RawLock<GATED, BIASED>
+{
     #[inline]
     #[track_caller]
     fn try_lock_upgradable_for(&self, timeout: Duration) -> Option<UpgradableToken> {

@@ -2,7 +2,8 @@
 
 use lockdep::{Attempt, HasLockMap, HeldLock, LockClassKey, LockMap, Mode, WaitType};
 
-use crate::raw::RawPolicyLock;
+use crate::biased::RawBiasedZsLock;
+use crate::raw::RawLock;
 
 /// The lock's side of the validator.
 #[derive(Debug)]
@@ -97,9 +98,15 @@ impl Drop for Pending<'_> {
     }
 }
 
-impl<const GATED: bool> HasLockMap for RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> HasLockMap for RawLock<GATED, BIASED> {
     fn lock_map(&self) -> &LockMap {
         &self.dep.0
+    }
+}
+
+impl HasLockMap for RawBiasedZsLock {
+    fn lock_map(&self) -> &LockMap {
+        self.lock.lock_map()
     }
 }
 

@@ -1,14 +1,15 @@
 //! Waiting for the readers to leave: the gated writer with a claim, and the upgrader of either policy.
 
+use crate::biased::Revoked;
 use crate::order;
 use crate::park::{Deadline, Parked, Waiter};
-use crate::raw::RawPolicyLock;
+use crate::raw::RawLock;
 use crate::spin::Wait;
 use crate::state::{self, UPGRADABLE, WRITE};
 
 use super::Queue;
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// Gated: the claim is made, no reader enters any more; wait for those inside. If the deadline passes, the claim is
     /// given up (which lets the readers and another writer in) and the answer is `false`.
     pub(crate) fn drain_claim(&self, deadline: Deadline) -> bool {
@@ -57,10 +58,18 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                 }
                 continue;
             }
+            if Self::is_biased(word) {
+                match self.revoke_until(UPGRADABLE, Queue::Drain, deadline) {
+                    Revoked::Entered => return true,
+                    Revoked::TimedOut => return false,
+                    Revoked::Retry => continue,
+                }
+            }
             if wait.spin() || !self.mark(word, Queue::Drain) {
                 continue;
             }
-            let is_blocked = |word| !Self::is_upgrade_admissible(word);
+            // As in `write_until`: who meets a bias must not sleep.
+            let is_blocked = |word| !(Self::is_upgrade_admissible(word) || Self::is_biased(word));
             if self.park_on(Queue::Drain, Waiter::Other, &mut wait, is_blocked) == Parked::TimedOut
             {
                 return false;

@@ -2,21 +2,21 @@
 
 use crate::order;
 use crate::park::{Deadline, Parked, Waiter, Wake};
-use crate::raw::{RawPolicyLock, too_many_readers, with_one_reader_more};
+use crate::raw::RawLock;
 use crate::spin::Wait;
 use crate::state::{self, ONE_READER};
 
 use super::Queue;
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// A reader counted itself in and saw the sign: a writer, or an overflow.
     #[cold]
     #[inline(never)]
     #[track_caller]
     pub(crate) fn read_contended(&self) {
-        if state::has_overflowed(self.word.load(order::BOOKKEEPING)) {
+        if Self::has_overflowed(self.word.load(order::BOOKKEEPING)) {
             self.take_back_increment();
-            too_many_readers();
+            Self::too_many_readers();
         }
         if GATED {
             self.take_back_increment();
@@ -61,7 +61,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         loop {
             let word = self.word.load(order::BOOKKEEPING);
             if state::is_read_lockable(word) {
-                let counted = with_one_reader_more(word);
+                let counted = Self::with_one_reader_more(word);
                 if self.word.replace(word, counted, order::READ_WAITED).is_ok() {
                     return true;
                 }

@@ -2,13 +2,13 @@
 
 use crate::order;
 use crate::park::{Deadline, Parked, Waiter};
-use crate::raw::RawPolicyLock;
+use crate::raw::RawLock;
 use crate::spin::Wait;
 use crate::state::{self, ONE_READER, UPGRADABLE};
 
 use super::Queue;
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// Waits for the upgradable lock. `false` if the deadline passed.
     #[cold]
     #[inline(never)]

@@ -6,7 +6,7 @@
 use crate::order;
 use crate::park::{self, Unparked, Wake};
 use crate::primitive::is_broken;
-use crate::raw::RawPolicyLock;
+use crate::raw::RawLock;
 use crate::spin::LOOKS;
 use crate::state::{
     self, DRAIN_PARKED, ONE_READER, READERS_PARKED, STARVING, UPGRADABLE, WRITE, WRITER,
@@ -15,7 +15,7 @@ use crate::state::{
 
 use super::Queue;
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// The last reader left `word` behind.
     #[cold]
     #[inline(never)]
@@ -124,7 +124,7 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
         self.word.update(order::BOOKKEEPING, take).is_some()
     }
 
-    fn wake_one(&self, queue: Queue) -> bool {
+    pub(crate) fn wake_one(&self, queue: Queue) -> bool {
         self.unpark(queue, |_| Wake::Retry)
     }
 

@@ -1,14 +1,15 @@
 //! Writers that found somebody.
 
+use crate::biased::Revoked;
 use crate::order;
 use crate::park::{Deadline, Parked, Waiter, Wake};
-use crate::raw::RawPolicyLock;
+use crate::raw::RawLock;
 use crate::spin::Wait;
 use crate::state::{self, WRITE, WRITERS_PARKED};
 
 use super::Queue;
 
-impl<const GATED: bool> RawPolicyLock<GATED> {
+impl<const GATED: bool, const BIASED: bool> RawLock<GATED, BIASED> {
     /// Waits for the write lock. `false` if the deadline passed.
     #[cold]
     #[inline(never)]
@@ -25,6 +26,13 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
                     return self.has_entered(word) || self.drain_claim(deadline);
                 }
                 continue;
+            }
+            if Self::is_biased(word) {
+                match self.revoke_until(0, Queue::Writers, deadline) {
+                    Revoked::Entered => return true,
+                    Revoked::TimedOut => return false,
+                    Revoked::Retry => continue,
+                }
             }
             if !GATED && word & WRITERS_PARKED == 0 {
                 // Before spinning: now the last reader that leaves looks for writers, and the lock stays free for as long as
@@ -43,7 +51,8 @@ impl<const GATED: bool> RawPolicyLock<GATED> {
             if !self.mark(word, queue) {
                 continue;
             }
-            let is_blocked = |word| !Self::is_writer_admissible(word);
+            // A bias blocks as well, but nobody would wake this thread: it has to revoke.
+            let is_blocked = |word| !(Self::is_writer_admissible(word) || Self::is_biased(word));
             match self.park_on(queue, Waiter::Other, &mut wait, is_blocked) {
                 Parked::Woken(Wake::Granted) => {
                     // Acquire: pairs with the Release of readers that left before the one that handed over.

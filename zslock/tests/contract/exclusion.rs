@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
-use zslock::lock_api::{RwLock, RwLockWriteGuard};
+use zslock::lock_api::RwLockWriteGuard;
 
-use crate::common::for_both_policies;
+use crate::common::{for_every_lock, fresh};
 
 const ROUNDS: u64 = if cfg!(debug_assertions) {
     3_000
@@ -13,9 +13,9 @@ const ROUNDS: u64 = if cfg!(debug_assertions) {
     30_000
 };
 
-for_both_policies! {
+for_every_lock! {
     fn readers_share_and_writers_do_not<R>() {
-        let lock = RwLock::<R, u32>::new(0);
+        let lock = fresh::<R, u32>(0);
         let (a, b) = (lock.read(), lock.try_read().expect("readers share"));
         assert!(lock.try_write().is_none());
         assert!(lock.is_locked() && !lock.is_locked_exclusive());
@@ -29,7 +29,7 @@ for_both_policies! {
     }
 
     fn a_downgraded_writer_reads_beside_readers<R>() {
-        let lock = RwLock::<R, u32>::new(0);
+        let lock = fresh::<R, u32>(0);
         let mut w = lock.write();
         *w = 7;
         let r = RwLockWriteGuard::downgrade(w);
@@ -41,7 +41,7 @@ for_both_policies! {
 
     /// Two words that are equal outside write sections, and a sum that no lost update may shorten.
     fn writers_and_readers_under_stress<R>() {
-        let lock = RwLock::<R, (u64, u64)>::new((0, 0));
+        let lock = fresh::<R, (u64, u64)>((0, 0));
         let written = AtomicU64::new(0);
         thread::scope(|scope| {
             for n in 0..4_u64 {
@@ -74,7 +74,7 @@ for_both_policies! {
 
     fn fair_unlocks_and_bumps_under_stress<R>() {
         use zslock::lock_api::{RwLockReadGuard, RwLockUpgradableReadGuard};
-        let lock = RwLock::<R, u64>::new(0);
+        let lock = fresh::<R, u64>(0);
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use zslock::lock_api::{RwLock, RwLockUpgradableReadGuard};
 
-use crate::common::for_both_policies;
+use crate::common::{for_every_lock, fresh};
 
 const PAGE: usize = 4096;
 
@@ -46,10 +46,10 @@ fn protect<T>(value: &'static T) {
     .expect("mprotect");
 }
 
-for_both_policies! {
+for_every_lock! {
     #[cfg_attr(feature = "debug-lockdep", ignore = "the validator's map in the lock is written")]
     fn failing_tries_on_a_read_lock_store_nothing<R>() {
-        let lock = in_its_own_page(RwLock::<R, u32>::new(0));
+        let lock = in_its_own_page(fresh::<R, u32>(0));
         let upgradable = lock.upgradable_read();
         std::mem::forget(lock.read());
         protect(lock);
@@ -61,7 +61,7 @@ for_both_policies! {
 
     #[cfg_attr(feature = "debug-lockdep", ignore = "the validator's map in the lock is written")]
     fn failing_tries_on_a_write_lock_store_nothing<R>() {
-        let lock = in_its_own_page(RwLock::<R, u32>::new(0));
+        let lock = in_its_own_page(fresh::<R, u32>(0));
         std::mem::forget(lock.write());
         protect(lock);
         assert!(lock.try_read().is_none());

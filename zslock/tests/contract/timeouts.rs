@@ -3,16 +3,22 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zslock::lock_api::RwLockUpgradableReadGuard;
-use zslock::{RawPolicyLock, lock_api::RwLock};
+use zslock::lock_api::{RawRwLockUpgradeTimed, RwLockUpgradableReadGuard};
+use zslock::{RawBiasedZsLock, RawGatedZsLock, RawZsLock};
+
+use crate::common::{Raw, fresh};
+
+/// Any of the locks, with what needs a clock.
+trait Timed: Raw + RawRwLockUpgradeTimed<Duration = Duration, Instant = Instant> {}
+impl<R: Raw + RawRwLockUpgradeTimed<Duration = Duration, Instant = Instant>> Timed for R {}
 
 /// Runs `f` on another thread: there its wait depends on this thread, and is no recursion that lockdep would report.
 fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(f).join()).expect("no panic there")
 }
 
-fn a_past_deadline_tries_once<const GATED: bool>() {
-    let lock = RwLock::<RawPolicyLock<GATED>, u32>::new(0);
+fn a_past_deadline_tries_once<R: Timed>() {
+    let lock = fresh::<R, u32>(0);
     let past = Instant::now() - Duration::from_secs(1);
     assert!(
         lock.try_write_for(Duration::ZERO).is_some(),
@@ -29,9 +35,9 @@ fn a_past_deadline_tries_once<const GATED: bool>() {
     drop(writer);
 }
 
-fn a_deadline_that_passes_leaves_no_trace<const GATED: bool>() {
+fn a_deadline_that_passes_leaves_no_trace<R: Timed>() {
     const SHORT: Duration = Duration::from_millis(20);
-    let lock = RwLock::<RawPolicyLock<GATED>, u32>::new(0);
+    let lock = fresh::<R, u32>(0);
     let reader = lock.read();
     let start = Instant::now();
     assert!(elsewhere(|| lock.try_write_for(SHORT).is_none()));
@@ -60,12 +66,13 @@ fn a_deadline_that_passes_leaves_no_trace<const GATED: bool>() {
     drop(writer);
     // SAFETY: only `Debug` of the raw lock is used, which looks.
     let state = format!("{:?}", unsafe { lock.raw() });
+    let state = state.replace(" biased: true", "");
     assert_eq!(state.matches("true").count(), 0, "{state}");
     assert!(lock.try_write().is_some());
 }
 
-fn a_huge_duration_waits_for_ever<const GATED: bool>() {
-    let lock = RwLock::<RawPolicyLock<GATED>, u32>::new(0);
+fn a_huge_duration_waits_for_ever<R: Timed>() {
+    let lock = fresh::<R, u32>(0);
     thread::scope(|scope| {
         let writer = lock.write();
         let reader = scope.spawn(|| lock.try_read_for(Duration::MAX).map(|guard| *guard));
@@ -79,9 +86,9 @@ fn a_huge_duration_waits_for_ever<const GATED: bool>() {
 
 /// Deadlines about as long as the sections they wait for. A wake-up that a time-out swallowed would leave a thread that
 /// blocks without a deadline asleep for ever; a claim that was not taken back would keep everyone out.
-fn timeouts_race_with_unlocks<const GATED: bool>() {
+fn timeouts_race_with_unlocks<R: Timed>() {
     const ROUNDS: u32 = 2_000;
-    let lock = RwLock::<RawPolicyLock<GATED>, u64>::new(0);
+    let lock = fresh::<R, u64>(0);
     let written = thread::scope(|scope| {
         let timed = scope.spawn(|| {
             let mut written = 0;
@@ -114,13 +121,14 @@ fn timeouts_race_with_unlocks<const GATED: bool>() {
     assert_eq!(lock.into_inner(), written + 2 * u64::from(ROUNDS));
 }
 
-macro_rules! for_both {
+macro_rules! for_all {
     ($($name:ident)*) => {
-        mod plain { $(#[test] fn $name() { super::$name::<false>(); })* }
-        mod gated { $(#[test] fn $name() { super::$name::<true>(); })* }
+        mod plain { $(#[test] fn $name() { super::$name::<super::RawZsLock>(); })* }
+        mod gated { $(#[test] fn $name() { super::$name::<super::RawGatedZsLock>(); })* }
+        mod biased { $(#[test] fn $name() { super::$name::<super::RawBiasedZsLock>(); })* }
     };
 }
-for_both!(
+for_all!(
     a_past_deadline_tries_once
     a_deadline_that_passes_leaves_no_trace
     a_huge_duration_waits_for_ever

@@ -2,13 +2,13 @@
 
 use std::thread;
 
-use zslock::lock_api::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use zslock::lock_api::{RwLockUpgradableReadGuard, RwLockWriteGuard};
 
-use crate::common::{for_both_policies, wait_until};
+use crate::common::{for_every_lock, fresh, wait_until};
 
-for_both_policies! {
+for_every_lock! {
     fn an_upgradable_reader_admits_readers_only<R>() {
-        let lock = RwLock::<R, u32>::new(0);
+        let lock = fresh::<R, u32>(0);
         let upgradable = lock.upgradable_read();
         assert!(lock.try_read().is_some());
         assert!(lock.try_upgradable_read().is_none());
@@ -18,7 +18,7 @@ for_both_policies! {
     }
 
     fn try_upgrade_fails_beside_a_reader_and_keeps_the_lock<R>() {
-        let lock = RwLock::<R, u32>::new(0);
+        let lock = fresh::<R, u32>(0);
         let reader = lock.read();
         let upgradable = lock.try_upgradable_read().expect("readers do not matter");
         let upgradable = RwLockUpgradableReadGuard::try_upgrade(upgradable).expect_err("a reader is inside");
@@ -37,7 +37,7 @@ for_both_policies! {
     }
 
     fn a_blocked_upgrade_is_woken_by_the_last_reader<R>() {
-        let lock = RwLock::<R, u32>::new(0);
+        let lock = fresh::<R, u32>(0);
         thread::scope(|scope| {
             let reader = lock.read();
             let upgrade = scope.spawn(|| {
@@ -53,7 +53,7 @@ for_both_policies! {
     }
 
     fn a_blocked_upgradable_reader_is_woken<R>() {
-        let lock = RwLock::<R, u32>::new(0);
+        let lock = fresh::<R, u32>(0);
         thread::scope(|scope| {
             let upgradable = lock.upgradable_read();
             let next = scope.spawn(|| *lock.upgradable_read());
@@ -71,7 +71,7 @@ for_both_policies! {
 
     fn upgrades_under_stress<R>() {
         const ROUNDS: u64 = 2_000;
-        let lock = RwLock::<R, u64>::new(0);
+        let lock = fresh::<R, u64>(0);
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {

@@ -1,16 +1,18 @@
 //! Assertions and scopes.
 
 use super::Mode;
-use crate::raw::RawPolicyLock;
+use crate::biased::RawBiasedZsLock;
+use crate::raw::RawLock;
 
-/// A lock that the validator can follow when the feature is on: a [`RawPolicyLock`], and lock_api's locks over it.
+/// A lock that the validator can follow when the feature is on: a raw lock of this crate, and lock_api's locks over it.
 pub trait HasLockMap {
     /// Nothing.
     #[doc(hidden)]
     fn lock_map(&self) {}
 }
 
-impl<const GATED: bool> HasLockMap for RawPolicyLock<GATED> {}
+impl<const GATED: bool, const BIASED: bool> HasLockMap for RawLock<GATED, BIASED> {}
+impl HasLockMap for RawBiasedZsLock {}
 impl<R: HasLockMap, T: ?Sized> HasLockMap for lock_api::RwLock<R, T> {}
 impl<R: HasLockMap, T: ?Sized> HasLockMap for lock_api::Mutex<R, T> {}
 impl<L: HasLockMap + ?Sized> HasLockMap for &L {}
