@@ -1,7 +1,6 @@
 //! What only the biased lock does: slots, revocations, and how a bias comes and goes.
 
 use std::mem::{MaybeUninit, forget};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread;
 
@@ -62,8 +61,8 @@ fn a_lock_is_biased_by_its_readers_and_unbiased_by_a_writer() {
 fn slots_that_are_full_are_no_limit() {
     let lock = biased();
     let guards: Vec<_> = (0..10).map(|_| lock.read()).collect();
-    // Four, but for those that are taken by guards that another test forgot.
-    let in_slots = (1..=4).find(|n| slots(&lock, *n)).expect("some");
+    // Four, but for those that guards of threads before this one have left taken.
+    let in_slots = (0..=4).find(|n| slots(&lock, *n)).expect("at most four");
     let counted = format!("readers: {}", guards.len() - in_slots);
     assert!(state(&lock).contains(&counted), "{}", state(&lock));
     for guard in guards {
@@ -180,69 +179,4 @@ fn a_batch_is_revoked_but_for_what_is_read() {
     }
     drop(guard);
     assert!(unbiased.try_write().is_some() && locks[2].try_write().is_some());
-}
-
-/// Threads that come, read, leave guards to others and end, while others revoke in every way.
-#[test]
-fn revocations_beside_threads_that_end() {
-    const THREADS: usize = if cfg!(debug_assertions) { 60 } else { 300 };
-    let locks: [Lock; 3] = std::array::from_fn(|_| biased());
-    let is_over = AtomicBool::new(false);
-    let (send, guards) = mpsc::channel();
-    let written = thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let mut written = [0; 3];
-            // SAFETY: nothing is unlocked through these.
-            let raw = locks.each_ref().map(|lock| unsafe { lock.raw() });
-            for round in 0_usize.. {
-                if is_over.load(Relaxed) {
-                    break;
-                }
-                let at = round % 3;
-                match round % 7 {
-                    0 => RawBiasedZsLock::revoke_all(&raw),
-                    1 => {
-                        *locks[at].write() += 1;
-                        written[at] += 1;
-                    }
-                    2 => {
-                        let upgradable = locks[at].upgradable_read();
-                        *RwLockUpgradableReadGuard::upgrade(upgradable) += 1;
-                        written[at] += 1;
-                    }
-                    _ => {
-                        if let Some(mut guard) = locks[at].try_write() {
-                            *guard += 1;
-                            written[at] += 1;
-                        }
-                        thread::yield_now();
-                    }
-                }
-            }
-            written
-        });
-        scope.spawn(|| {
-            guards
-                .into_iter()
-                .for_each(drop::<zslock::BiasedZsLockReadGuard<'_, u32>>)
-        });
-        for pair in 0..THREADS / 2 {
-            let [one, other] = [pair, pair + 1].map(|n| {
-                let (lock, send) = (&locks[n % 3], send.clone());
-                scope.spawn(move || {
-                    for _ in 0..100 {
-                        let guard = lock.read();
-                        assert_eq!(*guard, *lock.read(), "the data moved under a map");
-                    }
-                    send.send(lock.read()).expect("somebody drops it");
-                })
-            });
-            one.join().unwrap();
-            other.join().unwrap();
-        }
-        drop(send);
-        is_over.store(true, Relaxed);
-        writer.join().unwrap()
-    });
-    assert_eq!(locks.map(Lock::into_inner), written);
 }
