@@ -200,7 +200,9 @@ impl RawBiasedZsLock {
     #[cold]
     #[inline(never)]
     fn bias_if_worthwhile(&self) {
-        if !rebias::is_inhibited(self.lock.address()) && membarrier::is_available() {
+        if rebias::is_inhibited(self.lock.address()) || !membarrier::is_available() {
+            local::postpone_bias();
+        } else {
             self.lock.bias();
         }
     }

@@ -12,6 +12,8 @@ mod thread {
 
     /// Counted reads between two attempts to bias a lock.
     const PERIOD: u32 = 64;
+    /// The same after an attempt that came too early: each reads the clock, which takes as long as some reads.
+    const LONG_PERIOD: u32 = 4 * PERIOD;
 
     /// Has no destructor: it can be used for as long as the thread runs.
     pub(super) struct Local {
@@ -88,6 +90,11 @@ mod thread {
         block
     }
 
+    /// The attempt came too early.
+    pub(crate) fn postpone_bias() {
+        let _ = LOCAL.try_with(|local| local.until_bias.set(LONG_PERIOD));
+    }
+
     /// Told of every counted read; every so many of them it is time to try to bias the lock.
     #[inline]
     pub(crate) fn is_time_to_bias() -> bool {
@@ -101,13 +108,17 @@ mod thread {
 }
 
 #[cfg(any(feature = "std", zslock_loom))]
-pub(crate) use thread::{block, is_time_to_bias};
+pub(crate) use thread::{block, is_time_to_bias, postpone_bias};
 
 /// Without thread-locals nobody has slots.
 #[cfg(not(any(feature = "std", zslock_loom)))]
 pub(crate) const fn block() -> Option<&'static Block> {
     None
 }
+
+/// As [`is_time_to_bias`].
+#[cfg(not(any(feature = "std", zslock_loom)))]
+pub(crate) const fn postpone_bias() {}
 
 /// And no lock is biased.
 #[cfg(not(any(feature = "std", zslock_loom)))]

@@ -12,7 +12,7 @@ mod clock {
     use std::time::{Duration, Instant};
 
     /// How many times the cost of its last revocation a lock stays unbiased.
-    const K: u32 = 9;
+    const K: u32 = 20;
 
     const PLACES_LOG2: u32 = 10;
     /// Nanoseconds since [`start`] until which the locks of each place are not biased. Relaxed: it is advice.
