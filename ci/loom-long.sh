@@ -13,7 +13,8 @@ echo "all models, three preemptions: $((SECONDS - start)) s"
 
 # Models with three or four threads.
 larger=(a_claim_that_is_given_up a_grant_is_seen an_upgrade_that_is_given_up a_time_out_races two_blocking_writers
-  fair_unlock_hands starving a_refused_reader_wakes a_refused_downgrade_wakes)
+  fair_unlock_hands starving a_refused_reader_wakes a_refused_downgrade_wakes
+  a_slot_is_used_again a_slot_outlives a_batch_is_revoked an_upgrade_against_write a_revocation_is_given_up)
 start=$SECONDS
 ZSLOCK_LOOM_PREEMPTIONS=5 models "${larger[@]/#/--skip=}"
 echo "models with two threads, five preemptions: $((SECONDS - start)) s"

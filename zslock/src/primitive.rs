@@ -14,11 +14,11 @@ pub(crate) const fn ordering(site: crate::order::Site) -> core::sync::atomic::Or
     site
 }
 
-/// Whether a protocol mutant is on. (Only in the mutation run.)
+/// Whether a protocol mutant is on. (Only in the mutation run; and one in the control of `ci/freed.sh`.)
 #[cfg(not(zslock_loom))]
 #[inline(always)]
-pub(crate) const fn is_broken(_mutant: &str) -> bool {
-    false
+pub(crate) const fn is_broken(mutant: &str) -> bool {
+    cfg!(zslock_tsan_control) && matches!(mutant.as_bytes(), b"touched after slot")
 }
 
 /// Defines thread-locals, which are initialised by constants except under loom.
