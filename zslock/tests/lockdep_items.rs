@@ -37,6 +37,8 @@ fn annotated_code_runs_either_way() {
     let d = zslock::at_site(4);
     let e = zslock::gated_with_class(lock_class_key!("gated"), 5);
     let f = zslock::gated_at_site(6);
+    let g = zslock::biased_with_class(lock_class_key!("biased"), 7);
+    let h = zslock::biased_at_site(8);
 
     assert_none_held!();
     assert_not_held!(a);
@@ -57,6 +59,11 @@ fn annotated_code_runs_either_way() {
     might_sleep();
     assert_eq!(atomic(|| *d.read()), 4);
     assert_eq!(*e.read() + *f.read(), 11);
+    has_map(&g);
+    let guard = g.read();
+    assert_held!(g);
+    assert_eq!(*guard + *h.read(), 15);
+    drop(guard);
     let _: Vec<HeldInfo> = held();
 }
 
@@ -102,6 +109,23 @@ fn an_inversion_is_reported_if_the_validator_is_there() {
     assert!(graph.to_svg().starts_with("<svg"));
     assert_eq!(!graph.unsafe_dependencies.is_empty(), ON);
     assert_eq!(stats.searches > 0, ON);
+}
+
+/// The validator is told of readers in slots as of all others.
+#[test]
+fn an_inversion_of_biased_locks_is_reported() {
+    let (a, b) = (zslock::BiasedZsLock::new(()), zslock::BiasedZsLock::new(()));
+    for lock in [&a, &b] {
+        (0..1_000).for_each(|_| drop(lock.read()));
+    }
+    let ((), reports) = collect(|| {
+        drop((a.read(), b.write()));
+        (0..1_000).for_each(|_| drop(b.read()));
+        drop((b.read(), a.write()));
+    });
+    assert_eq!(reports.len(), usize::from(ON));
+    let sleeps = collect(|| drop((a.write(), might_sleep()))).1;
+    assert_eq!(sleeps.len(), usize::from(ON));
 }
 
 /// Rule 2 of the contract, as far as only a validator can see it.
