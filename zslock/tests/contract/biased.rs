@@ -1,6 +1,7 @@
 //! What only the biased lock does: slots, revocations, and how a bias comes and goes.
 
 use std::mem::{MaybeUninit, forget};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
 
@@ -70,6 +71,34 @@ fn slots_that_are_full_are_no_limit() {
         drop(guard);
     }
     assert!(lock.try_write().is_some());
+}
+
+/// Rule 7. Fills the count by forgetting guards; each further reader panics, and the word is as it was.
+#[test]
+#[cfg_attr(feature = "debug-lockdep", ignore = "four million holds of one thread")]
+fn one_reader_too_many_panics_and_changes_nothing() {
+    const MAX_READERS: usize = (1 << 22) - 1;
+    let lock = biased();
+    let full = format!("readers: {MAX_READERS}, biased: true");
+    (0..MAX_READERS).for_each(|_| forget(lock.read()));
+    // Four at most were not counted.
+    for _ in 0..4 {
+        if !state(&lock).contains(&full) {
+            forget(lock.read());
+        }
+    }
+    let before = state(&lock);
+    assert!(before.contains(&full), "{before}");
+    let refused: [&dyn Fn(); 3] = [&|| drop(lock.read()), &|| drop(lock.try_read()), &|| {
+        drop(RwLockUpgradableReadGuard::downgrade(lock.upgradable_read()))
+    }];
+    for read in refused {
+        let message = catch_unwind(AssertUnwindSafe(read)).expect_err("one more was let in");
+        let message = message.downcast::<String>().expect("a formatted message");
+        assert!(message.contains("at most 4194303 read guards"), "{message}");
+        assert_eq!(state(&lock), before);
+    }
+    assert!(lock.try_write().is_none());
 }
 
 #[test]

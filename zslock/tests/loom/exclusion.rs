@@ -2,9 +2,9 @@
 
 use loom::thread;
 
-use crate::model::{Lock, Raw, check, for_both_policies, lock};
+use crate::model::{Lock, Raw, check, for_every_lock, lock};
 
-for_both_policies! {
+for_every_lock! {
     /// Rules out: two writers inside at once, and a write that the next writer does not see.
     fn two_writers_exclude_each_other<R>() {
         check(3, || {

@@ -3,10 +3,10 @@
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use std::time::{Duration, Instant};
-use zslock::RawPolicyLock;
 use zslock::lock_api::{
     RawRwLockUpgradeDowngrade, RawRwLockUpgradeFair, RawRwLockUpgradeTimed, RwLock,
 };
+use zslock::{RawBiasedZsLock, RawPolicyLock};
 
 /// Explores `body` with at most `preemptions` preemptions in an execution.
 pub(crate) fn check(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
@@ -41,6 +41,29 @@ pub(crate) trait Raw:
     ) -> Result<(), Self::SharedGuard>;
     /// The memory of the lock is given to something else.
     fn memory_is_freed(&self);
+}
+
+impl Raw for RawBiasedZsLock {
+    /// Biased, so that its readers use slots.
+    fn make() -> Self {
+        Self::biased()
+    }
+    fn forget_readers(&self, n: u32) {
+        self.forget_readers(n);
+    }
+    fn remember_readers(&self, n: u32) {
+        self.remember_readers(n);
+    }
+    unsafe fn try_unlock_shared_at_once(
+        &self,
+        guard: Self::SharedGuard,
+    ) -> Result<(), Self::SharedGuard> {
+        // SAFETY: the caller's promise.
+        unsafe { self.try_unlock_shared_at_once(guard) }
+    }
+    fn memory_is_freed(&self) {
+        self.memory_is_freed();
+    }
 }
 
 impl<const GATED: bool> Raw for RawPolicyLock<GATED> {
@@ -94,6 +117,17 @@ pub(crate) type Lock<R> = RwLock<R, Watched>;
 pub(crate) fn lock<R: Raw>() -> Arc<Lock<R>> {
     Arc::new(RwLock::from_raw(R::make(), Watched::new()))
 }
+
+/// Defines each model once for the plain lock, once for the gated one, and once for the biased one under its bias.
+macro_rules! for_every_lock {
+    ($($(#[$attr:meta])* fn $name:ident<$raw:ident>() $body:block)*) => {
+        $crate::model::for_both_policies! { $($(#[$attr])* fn $name<$raw>() $body)* }
+        mod biased {
+            $($(#[$attr])* #[test] fn $name() { super::$name::<zslock::RawBiasedZsLock>(); })*
+        }
+    };
+}
+pub(crate) use for_every_lock;
 
 /// Defines each model once for the plain lock and once for the gated one.
 macro_rules! for_both_policies {

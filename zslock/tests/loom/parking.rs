@@ -5,12 +5,12 @@ use std::time::Duration;
 use loom::thread;
 use zslock::lock_api::RwLockReadGuard;
 
-use crate::model::{check, for_both_policies, lock};
+use crate::model::{check, for_every_lock, lock};
 
 /// A deadline that loom's parker may let pass at any moment, and that has not passed before the park.
 const SOME_TIME: Duration = Duration::from_secs(3600);
 
-for_both_policies! {
+for_every_lock! {
     /// Rules out: migration that does not block a new map, and a map that sleeps on when the migration is over.
     fn migration_blocks_a_new_map<R>() {
         check(3, || {

@@ -3,9 +3,9 @@
 use loom::thread;
 use zslock::lock_api::{RwLockUpgradableReadGuard, RwLockWriteGuard};
 
-use crate::model::{check, for_both_policies, lock};
+use crate::model::{check, for_every_lock, lock};
 
-for_both_policies! {
+for_every_lock! {
     /// Rules out: an upgrade that overtakes a reader, a reader that sees half of it, and an upgrader that sleeps on.
     fn an_upgrade_waits_for_the_reader<R>() {
         check(3, || {
