@@ -71,7 +71,7 @@ type Counting = RawLock<false, true>;
 /// - Rule 7: at most 2<sup>22</sup> - 1 readers of one lock may be counted.
 /// - Rule 8: a reader in a slot leaves by a step after which it does not touch the lock, whoever waits.
 ///
-/// A lock is biased by its readers: every 64th counted read of a thread tries, unless the lock was revoked lately. A lock is not
+/// A lock is biased by its readers: every 64th counted read of a thread tries, but not if the lock was revoked lately. A lock is not
 /// biased, so its readers are counted as those of a plain lock are, while writers are frequent; where `membarrier` is missing (other
 /// systems than Linux, or a filter of system calls that refuses it) or the feature `std` is off; by threads whose four slots are taken, by more than 1024 threads at
 /// a time, and in the destructors of thread-locals.
