@@ -19,6 +19,7 @@ use lockdep::{
 };
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 static MUTEX: LockClassKey = LockClassKey::new("mutex");
@@ -88,11 +89,10 @@ impl<S: Subscriber> Layer<S> for Recorder {
 }
 
 impl Recorder {
-    /// Records what this thread and those it starts do from now on.
+    /// Records what the process does from now on.
     fn install() -> Recorder {
         let recorder = Recorder::default();
-        let subscriber = tracing_subscriber::registry().with(recorder.clone());
-        tracing::subscriber::set_global_default(subscriber).unwrap();
+        listen(recorder.clone());
         recorder
     }
 
@@ -112,6 +112,12 @@ impl Recorder {
             thread::yield_now();
         }
     }
+}
+
+/// Makes `layer` the subscriber of the whole process. One that is set for a thread alone may miss events: whoever
+/// registers their callsite while another thread is setting its own may record for good that nobody listens.
+fn listen(layer: impl Layer<Registry> + Send + Sync) {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
 }
 
 fn steps(seen: &[Seen]) -> Vec<[&str; 3]> {
@@ -261,15 +267,14 @@ const CASES: [Case; 7] = [
         assert_eq!(seen[1].field("mode"), "shared-recursive");
     }),
     ("a subscriber that locks", || {
-        let layer = Locking(rwlock());
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, || drop(mutex().lock()));
+        listen(Locking(rwlock()));
+        drop(mutex().lock());
         assert_eq!(EVENTS.get(), 3);
     }),
     ("a subscriber that panics", || {
-        let subscriber = tracing_subscriber::registry().with(Panicking);
+        listen(Panicking);
         let lock = mutex();
-        tracing::subscriber::with_default(subscriber, || *lock.lock() += 1);
+        *lock.lock() += 1;
         assert_eq!(*lock.try_lock().unwrap(), 1);
         assert!(lockdep::held().is_empty());
     }),
@@ -297,8 +302,7 @@ fn there_are_no_events_unless_asked_for() {
     if asked || std::env::var_os(cases::CASE).is_some() {
         return;
     }
-    let recorder = Recorder::default();
-    let subscriber = tracing_subscriber::registry().with(recorder.clone());
-    tracing::subscriber::with_default(subscriber, || drop(mutex().lock()));
+    let recorder = Recorder::install();
+    drop(mutex().lock());
     assert!(recorder.take().is_empty());
 }

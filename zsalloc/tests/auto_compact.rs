@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::watched::{ASKED, Watched};
-use common::{Random, is_intact, object};
+use common::{Random, assert_at_rest, equal_objects, is_intact, object};
 use zsalloc::lock_api::RawRwLock;
-use zsalloc::{
-    AllocError, AutoCompact, BuildError, ClassPolicy, Failing, Handle, Heap, PageSource, Pool,
-};
+use zsalloc::{AllocError, AutoCompact, BuildError, ClassPolicy, Failing, Handle, Heap, Pool};
 use zslock::RawZsLock;
 
 const POLICIES: [ClassPolicy; 2] = [
@@ -32,25 +30,10 @@ fn pool(classes: ClassPolicy, slack: Option<f32>, max_pages: usize) -> TestPool 
     .unwrap()
 }
 
-fn fill<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, count: u64, len: usize) -> Vec<Handle> {
-    let objects = (0..count).map(|name| object(len, name));
-    objects
-        .map(|object| pool.insert(&object).unwrap())
-        .collect()
-}
-
-fn check<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, handles: &[Handle]) {
-    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
-    assert!(
-        pool.zspages()
-            .all(|zspage| zspage.used > 0 && !zspage.mapped)
-    );
-}
-
 #[test]
 fn nothing_moves_unless_it_is_asked_for() {
     let pool = pool(ClassPolicy::default(), None, usize::MAX);
-    let mut handles = fill(&pool, 2000, 700);
+    let mut handles = equal_objects(&pool, 2000, 700);
     let mut random = Random::new(1);
     while handles.len() > 200 {
         pool.free(handles.swap_remove(random.below(handles.len())));
@@ -79,7 +62,7 @@ fn a_slack_that_is_no_share_is_refused() {
 fn moves_never_exceed_half_the_frees() {
     for classes in POLICIES {
         let pool = pool(classes, Some(0.0), usize::MAX);
-        let handles = fill(&pool, 20_000, 400);
+        let handles = equal_objects(&pool, 20_000, 400);
         let mut rest: Vec<_> = handles.into_iter().map(Some).collect();
         let mut freed = 0;
         for first in 0..16 {
@@ -118,7 +101,7 @@ fn all_kinds_of_frees_pay() {
     ];
     let moved = kinds.map(|free| {
         let pool = pool(ClassPolicy::default(), Some(0.0), usize::MAX);
-        let handles = fill(&pool, 4000, 400);
+        let handles = equal_objects(&pool, 4000, 400);
         let (freed, kept): (Vec<_>, Vec<_>) = handles
             .into_iter()
             .enumerate()
@@ -126,7 +109,7 @@ fn all_kinds_of_frees_pay() {
         for (_, handle) in freed {
             free(&pool, handle);
         }
-        check(
+        assert_at_rest(
             &pool,
             &kept
                 .into_iter()
@@ -142,7 +125,7 @@ fn all_kinds_of_frees_pay() {
 #[test]
 fn a_batch_pays_for_a_larger_step() {
     let pool = pool(ClassPolicy::default(), Some(0.0), usize::MAX);
-    let handles = fill(&pool, 20_000, 400);
+    let handles = equal_objects(&pool, 20_000, 400);
     let (freed, kept): (Vec<_>, Vec<_>) = handles
         .into_iter()
         .enumerate()
@@ -153,7 +136,7 @@ fn a_batch_pays_for_a_larger_step() {
     assert!(stats.objects_moved <= 15_000 / 2, "{stats:?}");
     // A quarter is left, and no page came free by itself.
     assert!(stats.resident_pages < 20_000 / 10 / 3, "{stats:?}");
-    check(
+    assert_at_rest(
         &pool,
         &kept
             .into_iter()
@@ -173,7 +156,7 @@ fn mapped_zspages_are_skipped_and_asked_rarely() {
         .max_pages(ZSPAGES)
         .build()
         .unwrap();
-    let handles = fill(&pool, 16 * ZSPAGES as u64, 256);
+    let handles = equal_objects(&pool, 16 * ZSPAGES as u64, 256);
     assert_eq!(pool.zspages().count(), ZSPAGES);
     // One object of each zspage is mapped, and all others of it are freed; of the last third, half.
     let (mut mapped, mut freed, mut rest) = (Vec::new(), Vec::new(), Vec::new());
@@ -227,7 +210,7 @@ fn mapped_zspages_are_skipped_and_asked_rarely() {
 /// A pool at its limit in which one class has pages to spare, and the other needs one.
 fn at_the_limit(slack: Option<f32>) -> (TestPool, Vec<Handle>) {
     let pool = pool(ClassPolicy::Zsmalloc { chain_size: 4 }, slack, 50);
-    let handles = fill(&pool, 16 * 50, 256);
+    let handles = equal_objects(&pool, 16 * 50, 256);
     assert_eq!(pool.resident_pages(), 50);
     let (freed, kept): (Vec<_>, Vec<_>) = handles
         .into_iter()
@@ -267,8 +250,8 @@ fn before_an_insertion_is_refused_the_pool_compacts() {
     }
     pool.free(small.swap_remove(15 * 20));
     large.push(pool.insert(&bytes).unwrap());
-    check(&pool, &small);
-    check(&pool, &large);
+    assert_at_rest(&pool, &small);
+    assert_at_rest(&pool, &large);
 }
 
 /// One object more or less does not cost a zspage each time.
@@ -282,7 +265,7 @@ fn a_class_at_the_edge_of_a_zspage_keeps_it() {
         .build()
         .unwrap();
     // Ten full zspages and an eleventh with one object.
-    let mut handles = fill(&pool, 161, 256);
+    let mut handles = equal_objects(&pool, 161, 256);
     let mut random = Random::new(3);
     let before = source.calls();
     for name in 0..1000 {
@@ -295,7 +278,7 @@ fn a_class_at_the_edge_of_a_zspage_keeps_it() {
         "{} zspages",
         source.calls() - before
     );
-    check(&pool, &handles);
+    assert_at_rest(&pool, &handles);
     // Twenty less do not need it.
     handles.drain(..20).for_each(|handle| pool.free(handle));
     assert_eq!(pool.resident_pages(), 9);

@@ -7,24 +7,9 @@ use std::sync::Arc;
 
 use common::calling_back::{Call, CallingBack};
 use common::watched::{ATTEMPTS_LEFT, Watched};
-use common::{is_intact, object};
+use common::{assert_at_rest, equal_objects};
 use zsalloc::lock_api::RawRwLock;
 use zsalloc::{AutoCompact, ClassPolicy, Handle, Heap, PageSource, Pool};
-
-fn fill<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, count: u64, len: usize) -> Vec<Handle> {
-    let objects = (0..count).map(|name| object(len, name));
-    objects
-        .map(|object| pool.insert(&object).unwrap())
-        .collect()
-}
-
-fn check<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, handles: &[Handle]) {
-    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
-    assert!(
-        pool.zspages()
-            .all(|zspage| zspage.used > 0 && !zspage.mapped)
-    );
-}
 
 /// Every third object stays.
 fn two_thirds(handles: Vec<Handle>) -> (Vec<Handle>, Vec<Handle>) {
@@ -53,17 +38,17 @@ fn a_step_in_which_a_lock_panics_leaves_all_in_order() {
         .auto_compact(AutoCompact::default().slack(0.0))
         .build()
         .unwrap();
-    let (kept, mut freed) = two_thirds(fill(&pool, 6000, 400));
+    let (kept, mut freed) = two_thirds(equal_objects(&pool, 6000, 400));
     let late = freed.split_off(1000);
     // Every attempt from the third of the first step on.
     ATTEMPTS_LEFT.set(2);
     assert!(panics_of(&pool, freed) > 10);
-    check(&pool, &kept);
+    assert_at_rest(&pool, &kept);
     let moved = pool.stats().objects_moved;
 
     ATTEMPTS_LEFT.set(usize::MAX);
     assert_eq!(panics_of(&pool, late), 0);
-    check(&pool, &kept);
+    assert_at_rest(&pool, &kept);
     // Nothing is out of reach of the next steps and of compaction.
     let stats = pool.stats();
     assert!(stats.objects_moved > moved, "{stats:?}");
@@ -81,13 +66,13 @@ fn a_page_source_that_panics_costs_the_pages_it_was_given_and_no_others() {
         .auto_compact(AutoCompact::default().slack(0.0))
         .build()
         .unwrap();
-    let (kept, freed) = two_thirds(fill(&pool, 6000, 256));
+    let (kept, freed) = two_thirds(equal_objects(&pool, 6000, 256));
     source.set(Some(|call| {
         assert_ne!(call, Call::Release, "the source fails")
     }));
     assert!(panics_of(&pool, freed) > 10);
     source.set(None);
-    check(&pool, &kept);
+    assert_at_rest(&pool, &kept);
     let pages: usize = pool.zspages().map(|zspage| zspage.pages).sum();
     assert_eq!(pool.resident_pages(), pages);
     pool.free_many(kept);
@@ -103,7 +88,7 @@ fn a_batch_that_panics_leaves_no_empty_zspage() {
         .auto_compact(AutoCompact::default())
         .build()
         .unwrap();
-    let mut handles = fill(&pool, 30 * 16, 256);
+    let mut handles = equal_objects(&pool, 30 * 16, 256);
     let kept = handles.split_off(200);
     source.set(Some(|call| {
         assert_ne!(call, Call::Release, "the source fails")
@@ -111,7 +96,7 @@ fn a_batch_that_panics_leaves_no_empty_zspage() {
     let free = AssertUnwindSafe(|| pool.free_many(handles));
     assert!(catch_unwind(free).is_err());
     source.set(None);
-    check(&pool, &kept);
+    assert_at_rest(&pool, &kept);
     // The first zspage was emptied; the rest of the batch is leaked, but not lost to the pool.
     assert_eq!((pool.zspages().count(), pool.resident_pages()), (29, 29));
     assert_eq!(pool.stats().objects, 29 * 16);

@@ -62,6 +62,24 @@ pub(crate) fn is_intact(object: &[u8]) -> bool {
         .all(|chunk| *chunk == random.word()[..chunk.len()])
 }
 
+/// So many objects of one length.
+pub(crate) fn equal_objects<L: RawRwLock, S: PageSource>(
+    pool: &Pool<L, S>,
+    count: u64,
+    len: usize,
+) -> Vec<Handle> {
+    let objects = (0..count).map(|name| object(len, name));
+    objects.map(|bytes| pool.insert(&bytes).unwrap()).collect()
+}
+
+/// The objects are what they were, nothing is mapped, and no zspage is empty.
+#[track_caller]
+pub(crate) fn assert_at_rest<L: RawRwLock, S: PageSource>(pool: &Pool<L, S>, handles: &[Handle]) {
+    assert!(handles.iter().all(|handle| is_intact(&pool.read(handle))));
+    let at_rest = |zspage: zsalloc::ZspageInfo| zspage.used > 0 && !zspage.mapped;
+    assert!(pool.zspages().all(at_rest));
+}
+
 /// Objects of random lengths of which a random half is freed.
 pub(crate) fn half_freed<L: RawRwLock, S: PageSource>(
     pool: &Pool<L, S>,
