@@ -33,6 +33,17 @@ fn every_allocator_is_seen_at_every_phase() {
     }
     // At least glibc, zsmalloc's classes, adaptive and automatic at 8 phases, two other locks at 6.
     assert!(seen >= 4 * 8 + 2 * 6, "{csv}");
+    if cfg!(feature = "allocators") {
+        for (codec, allocator) in ["lz4", "zstd-1"]
+            .into_iter()
+            .flat_map(|codec| ["jemalloc", "mimalloc", "snmalloc"].map(|name| (codec, name)))
+        {
+            let rows = csv
+                .lines()
+                .filter(|line| line.contains(&format!(",{codec},{allocator},")));
+            assert_eq!(rows.count(), 8, "{codec}, {allocator}: {csv}");
+        }
+    }
 }
 
 #[test]
