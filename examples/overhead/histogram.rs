@@ -60,6 +60,13 @@ impl Corpus {
         &self.pages[0]
     }
 
+    /// The pages of one of the sizes in [`PAGE_SIZES`](crate::tables::PAGE_SIZES).
+    pub(crate) fn of(&self, page_size: usize) -> &OfOnePageSize {
+        let mut pages = self.pages.iter();
+        let found = pages.find(|pages| pages.page_size == page_size);
+        found.expect("the input is cut into pages of every size that is compared")
+    }
+
     pub(crate) fn summary(&self) -> String {
         let small = self.small();
         let mut text = format!(
@@ -86,6 +93,21 @@ impl Corpus {
             units::counted(small.same_filled, "page")
         );
         text
+    }
+}
+
+#[cfg(test)]
+impl Corpus {
+    /// Objects of these lengths by either compressor, whatever the size of pages.
+    pub(crate) fn of_lengths(lengths: Lengths) -> Self {
+        let pages = crate::tables::PAGE_SIZES.map(|page_size| OfOnePageSize {
+            page_size,
+            read: Summary::default(),
+            same_filled: 0,
+            lengths: [lengths.clone(), lengths.clone()],
+        });
+        let origin = "a test".to_owned();
+        Corpus { pages, origin }
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn candidates() -> [Lock; 7] {
         stated("kernel rwlock_t", 4 + 4, "atomic_t and spinlock, 4 + 4"),
         measured("std", size_of::<std::sync::RwLock<()>>()),
         stated(
-            "kernel rw_semaphore, 2026",
+            "kernel rw_semaphore, 7.3",
             8 + 8 + 4 + 4 + 8,
             "8 + 8 + 4 + 4 + 8, since git.kernel.org/tip/1ea4b473504b",
         ),

@@ -57,9 +57,10 @@ fn run(options: &Options, out: &mut impl Write) -> Result<bool, Error> {
 
     writeln!(out, "{}", locks::listed(&locks))?;
     writeln!(out, "{}", corpus.summary())?;
-    writeln!(out, "{}", tables::by_lock(&locks))?;
+    writeln!(out, "{}", tables::by_lock(&locks, &corpus))?;
     writeln!(out, "{}", tables::by_shape())?;
     writeln!(out, "{}", tables::by_corpus(&corpus))?;
+    writeln!(out, "{}", tables::by_byte(&corpus))?;
     writeln!(out, "{}", estimate::judged())?;
     let counted = counted::in_pools(&corpus).map_err(Error::Pool)?;
     writeln!(out, "{}", counted.told())?;

@@ -1,6 +1,7 @@
 //! The exact figures, as tables that fit a terminal of 100 columns and can be pasted as Markdown.
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
+use examples::units;
 use zsalloc::overhead::{self, Figures};
 use zsalloc::size_class;
 
@@ -44,39 +45,84 @@ pub(crate) fn of_numbers(
     titled(title, header, &aligned, CellAlignment::Right, rows)
 }
 
+/// What the figures can be taken over: the sizes of a table, each once; its distinct classes; the objects
+/// of real pages, by compressor.
+const WEIGHTINGS: [&str; 4] = [
+    "all sizes",
+    "distinct classes",
+    COMPRESSORS[0],
+    COMPRESSORS[1],
+];
+
+/// The figures of a lock over each of [`WEIGHTINGS`].
+fn over_all(page_size: usize, chain: usize, lock_bytes: usize, corpus: &Corpus) -> [Figures; 4] {
+    let table = size_class::table(page_size, chain);
+    let cost = overhead::per_object(&table, lock_bytes);
+    let [lz4, zstd] = corpus.of(page_size).cost(chain, lock_bytes);
+    [cost.all, cost.distinct, lz4, zstd]
+}
+
 /// Lock by lock: the kernel's default of 4 KiB pages and zspages of up to 8.
-pub(crate) fn by_lock(locks: &[Lock]) -> String {
-    let table = size_class::table(4096, 8);
-    let cost = |lock: &Lock| overhead::per_object(&table, lock.bytes);
-    let columns = |figures: Figures| {
-        [figures.mean, figures.median, figures.p90, figures.max]
-            .map(|bytes| format!("{bytes:.2}"))
-            .into_iter()
-            .chain([format!("{:.3}", figures.percent)])
-    };
+pub(crate) fn by_lock(locks: &[Lock], corpus: &Corpus) -> String {
     let header = ["lock", "mean", "median", "90 %", "max", "% of bytes"];
-    let section = |title: String, pick: fn(overhead::PerObject) -> Figures| {
+    let section = |weighting: usize| {
+        let figures = |lock: &Lock| over_all(4096, 8, lock.bytes, corpus)[weighting];
+        let count = figures(&locks[0]).count;
+        let over = match weighting {
+            0 => format!("all {count} sizes: 4 KiB pages, chain size 8."),
+            1 => format!("the {count} distinct classes."),
+            _ => format!(
+                "the objects of real pages, {}: {}.",
+                WEIGHTINGS[weighting],
+                units::count(count)
+            ),
+        };
         let rows = locks.iter().map(|lock| {
+            let of = figures(lock);
             let name = format!("{} ({})", lock.name, lock.bytes);
-            [name]
-                .into_iter()
-                .chain(columns(pick(cost(lock))))
-                .collect()
+            let bytes = [of.mean, of.median, of.p90, of.max].map(|bytes| format!("{bytes:.2}"));
+            let share = format!("{:.3}", of.percent);
+            [name].into_iter().chain(bytes).chain([share]).collect()
         });
-        of_numbers(&title, &header, rows)
+        of_numbers(
+            &format!("Bytes of lock per object over {over}"),
+            &header,
+            rows,
+        )
     };
-    let raw = table.len();
-    let mut distinct = table.clone();
-    distinct.dedup();
-    let all = section(
-        format!("Bytes of lock per object, all {raw} sizes: 4 KiB pages, chain size 8."),
-        |cost| cost.all,
-    );
-    let distinct = section(
-        format!("The same over the {} distinct classes.", distinct.len()),
-        |cost| cost.distinct,
-    );
-    format!("{all}\n{distinct}")
+    [0, 1, 2, 3].map(section).join("\n")
+}
+
+/// Every figure of every shape, for one byte of lock: all are proportional to the lock's bytes.
+pub(crate) fn by_byte(corpus: &Corpus) -> String {
+    let header = [
+        "pages, chain",
+        "over",
+        "count",
+        "mean",
+        "median",
+        "90 %",
+        "max",
+        "% of bytes",
+    ];
+    let rows = shapes().flat_map(|(page_size, chain)| {
+        let all = over_all(page_size, chain, 1, corpus);
+        WEIGHTINGS.into_iter().zip(all).map(move |(over, of)| {
+            let mut row = vec![
+                shape_name(page_size, chain),
+                over.to_owned(),
+                units::count(of.count),
+            ];
+            row.extend([of.mean, of.median, of.p90, of.max].map(|bytes| format!("{bytes:.4}")));
+            row.push(format!("{:.5}", of.percent));
+            row
+        })
+    });
+    of_numbers(
+        "All figures for each byte of a lock; those of a lock are so many times as much.",
+        &header,
+        rows,
+    )
 }
 
 /// Chain sizes and page sizes: mean / median for each size of lock.
@@ -110,16 +156,9 @@ pub(crate) fn by_corpus(corpus: &Corpus) -> String {
     let header = shape_header("mean size", &sizes);
     let section = |index: usize| {
         let rows = shapes().map(|(page_size, chain)| {
-            let of_size = corpus
-                .pages
-                .iter()
-                .find(|pages| pages.page_size == page_size);
-            let cost = |bytes| {
-                of_size
-                    .map(|pages| pages.cost(chain, bytes)[index])
-                    .unwrap_or_default()
-            };
-            let mean_size = of_size.map_or(0.0, |pages| mean_of(&pages.lengths[index]));
+            let of_size = corpus.of(page_size);
+            let cost = |bytes| of_size.cost(chain, bytes)[index];
+            let mean_size = mean_of(&of_size.lengths[index]);
             let mut row = vec![shape_name(page_size, chain), format!("{mean_size:.0}")];
             row.extend(sizes.iter().map(|bytes| {
                 let figures = cost(*bytes);
@@ -163,6 +202,67 @@ fn as_strs(strings: &[String]) -> Vec<&str> {
 #[cfg(all(test, not(feature = "debug-lockdep")))]
 mod tests {
     use super::*;
+    use crate::histogram::Lengths;
+
+    /// The row of a table that begins with these cells.
+    fn row<'a>(text: &'a str, cells: &[&str]) -> Vec<&'a str> {
+        let rows = text.lines().map(|line| line.split('|').map(str::trim));
+        let mut rows = rows.map(|row| row.skip(1).collect::<Vec<_>>());
+        let found = rows.find(|row| row.starts_with(cells));
+        found.unwrap_or_else(|| panic!("no row {cells:?} in {text}"))
+    }
+
+    /// 90 objects of 1000 bytes are served by 1008 (1 page holds 4 of 1024, which wastes nothing; 1008 is merged
+    /// into it), 9 of 2500 by 2720 (2 pages, 3 slots), one of 4096 has a page of its own.
+    #[test]
+    fn real_pages_have_all_figures_worked_out_by_hand() {
+        let corpus = Corpus::of_lengths(Lengths::from([(1000, 90), (2500, 9), (4096, 1)]));
+        let stored = 90.0 * 1000.0 + 9.0 * 2500.0 + 4096.0;
+        let slots = |len| {
+            let table = size_class::table(4096, 8);
+            table[size_class::raw_index(4096, len)].objects_per_zspage() as f64
+        };
+        assert_eq!([slots(1000), slots(4096)], [4.0, 1.0]);
+        let third = slots(2500);
+        let costs = 90.0 / 4.0 + 9.0 / third + 1.0;
+        let text = by_lock(&locks::candidates(), &corpus);
+        let lz4 = text.split("real pages, lz4: 100.").nth(1).unwrap();
+        let expected = [
+            format!("{:.2}", 40.0 * costs / 100.0),
+            "10.00".to_owned(),
+            "10.00".to_owned(),
+            "40.00".to_owned(),
+            format!("{:.3}", 100.0 * 40.0 * costs / stored),
+        ];
+        let name = "kernel rw_semaphore, 2025 (40)";
+        assert_eq!(row(lz4, &[name])[1..6], expected);
+        let byte = by_byte(&corpus);
+        let row = row(&byte, &["4 KiB, 8", "lz4", "100"]);
+        assert_eq!(
+            row[3..5],
+            [format!("{:.4}", costs / 100.0), "0.2500".to_owned()]
+        );
+    }
+
+    #[test]
+    fn figures_are_proportional_to_the_locks_bytes() {
+        let corpus = Corpus::of_lengths(Lengths::from([(1000, 90), (2500, 9), (4096, 1)]));
+        for (page_size, chain) in shapes() {
+            let all = |bytes| over_all(page_size, chain, bytes, &corpus);
+            for (one, forty) in all(1).into_iter().zip(all(40)) {
+                let pairs = [
+                    (one.mean, forty.mean),
+                    (one.median, forty.median),
+                    (one.p90, forty.p90),
+                    (one.max, forty.max),
+                    (one.percent, forty.percent),
+                ];
+                for (one, forty) in pairs {
+                    assert!((40.0 * one - forty).abs() < 1e-12 * forty, "{one} {forty}");
+                }
+            }
+        }
+    }
 
     fn widest(text: &str) -> usize {
         text.lines()
@@ -174,7 +274,14 @@ mod tests {
     #[test]
     fn tables_fit_100_columns_and_are_markdown() {
         let locks = locks::candidates();
-        for text in [by_lock(&locks), by_shape(), locks::listed(&locks)] {
+        let corpus = Corpus::of_lengths(Lengths::from([(1000, 90), (2500, 9), (4096, 1)]));
+        for text in [
+            by_lock(&locks, &corpus),
+            by_shape(),
+            by_byte(&corpus),
+            by_corpus(&corpus),
+            locks::listed(&locks),
+        ] {
             assert!(widest(&text) <= 100, "{} columns:\n{text}", widest(&text));
             assert!(text.contains("|--"), "{text}");
         }

@@ -9,8 +9,8 @@ use crate::codec::{self, Codec, Compression};
 use crate::error::Error;
 use crate::store::{PageStore, Store, StoreError};
 
-/// The most memory of the small store: 1 MiB, or a quarter of the input if that is less.
-const MAX_PAGES: usize = 256;
+/// The pages of memory that the small store may take: so many, or an eighth of the input's if that is less.
+const MAX_PAGES: usize = 128;
 
 /// What happened.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct Shown {
 /// Fills a store until it refuses, and makes room again.
 pub(crate) fn shown(options: &Options) -> Result<Shown, Error> {
     let mut codec = Codec::new(options.compression.unwrap_or(Compression::Lz4));
-    // Enough to fill the store twice, even if all pages compress to a half.
-    let pages: Result<Vec<Page>, _> = child::input(options)?.take(MAX_PAGES * 4).collect();
+    // Enough to fill the store, unless all pages compress to an eighth.
+    let pages: Result<Vec<Page>, _> = child::input(options)?.take(MAX_PAGES * 8).collect();
     let pages = pages?;
     let max_pages = MAX_PAGES.min(pages.len() / 8).max(1);
     let store = PageStore::new(max_pages);

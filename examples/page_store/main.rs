@@ -17,6 +17,7 @@ mod workload;
 
 use std::io::{self, Write};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
 use clap::Parser;
 
@@ -57,14 +58,20 @@ fn compare(options: &Options, out: &mut impl Write) -> Result<bool, Error> {
     let mut runs = Vec::new();
     for compression in compressions {
         for kind in [Kind::Pool, Kind::Heap] {
+            let began = Instant::now();
             let figures = start(options, kind, compression)?;
-            runs.push(Run {
+            let run = Run {
                 kind,
                 compression,
                 figures,
-            });
+            };
+            // What is on the screen while it runs is a bar, if there is a screen; a log has these lines.
+            writeln!(out, "{}", report::measured(&run, began.elapsed()))?;
+            out.flush()?;
+            runs.push(run);
         }
     }
+    writeln!(out)?;
     writeln!(out, "{}", report::input(options, &runs))?;
     writeln!(out, "{}", report::sizes(&runs))?;
     writeln!(out, "{}", report::speeds(&runs))?;

@@ -1,5 +1,7 @@
 //! The figures of all stores, side by side.
 
+use std::time::Duration;
+
 use comfy_table::{CellAlignment, Table, presets};
 use examples::units;
 
@@ -31,6 +33,26 @@ impl Run {
             Compression::Zstd => "zstd",
         }
     }
+}
+
+/// One line of a log, when a measurement has ended.
+pub(crate) fn measured(run: &Run, took: Duration) -> String {
+    let Measured {
+        puts,
+        gets,
+        removes,
+        wrong,
+        ..
+    } = run.figures;
+    format!(
+        "measured    {}: {} puts, {} gets, {} removes, {} wrong; {}",
+        run.name(),
+        units::count(puts),
+        units::count(gets),
+        units::count(removes),
+        units::count(wrong),
+        units::duration(took.as_nanos() as u64),
+    )
 }
 
 pub(crate) fn input(options: &Options, runs: &[Run]) -> String {

@@ -34,6 +34,9 @@
 //! assert_eq!(exercise(&Boxes, 2000, 1), Ok(()));
 //! ```
 //!
+//! Plugging it in is what is inside `impl Store`. A whole comparison, of locks in one pool too, is the repository's
+//! `cargo run --release --example testbed`; a test counts the ten lines of its own store.
+//!
 //! The project's benchmark, `cargo run --release -p benches --bin allocators -- speed`, measures stores through
 //! this trait; its calls are inlined and cost nothing.
 
