@@ -96,7 +96,8 @@ impl Corpus {
     }
 }
 
-#[cfg(test)]
+// For the tests of the tables, which the validator's locks would change.
+#[cfg(all(test, not(feature = "debug-lockdep")))]
 impl Corpus {
     /// Objects of these lengths by either compressor, whatever the size of pages.
     pub(crate) fn of_lengths(lengths: Lengths) -> Self {
