@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::class_lock::HANDLE_TABLE;
 use crate::index_table::IndexTable;
+use crate::metadata::MetadataPages;
 use crate::order;
 use crate::primitive::{AtomicU64, note, ordering};
 use crate::reclaim::Pin;
@@ -76,8 +77,8 @@ impl EntryCell {
 pub(crate) struct HandleTable(IndexTable<EntryCell>);
 
 impl HandleTable {
-    pub(crate) fn new() -> Self {
-        Self(IndexTable::new(&HANDLE_TABLE))
+    pub(crate) fn new(pages: MetadataPages) -> Self {
+        Self(IndexTable::new(&HANDLE_TABLE, pages))
     }
 
     /// The entry of the handle with this index, which must be live.
@@ -88,7 +89,7 @@ impl HandleTable {
         cell.expect("the handle was made with `Handle::from_raw` from a number that is no handle")
     }
 
-    /// Adds up to `count` free handles to `spare`; none when all are in use.
+    /// Adds up to `count` free handles to `spare`; none when all are in use or the table cannot grow.
     pub(crate) fn acquire(&self, count: usize, spare: &mut Vec<u32>, pin: &Pin) {
         self.0.acquire(count, spare, pin);
     }
@@ -104,7 +105,11 @@ impl HandleTable {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::primitive::size::SEGMENT;
+    use crate::{AllocError, Failing, Heap, Pool};
 
     #[test]
     fn entries_keep_the_extremes() {
@@ -115,5 +120,30 @@ mod tests {
                 (zspage, slot, len)
             );
         }
+    }
+
+    #[test]
+    fn without_a_page_for_a_segment_nothing_is_stored_and_nothing_lost() {
+        let source = Arc::new(Failing::new(Heap));
+        let mut pool = Pool::builder().backend(Heap).build().unwrap();
+        pool.handles = HandleTable::new(MetadataPages::of(Arc::clone(&source)));
+        let empty = pool.stats();
+
+        source.fail_from(0);
+        assert_eq!(pool.insert(b"abc").unwrap_err(), AllocError::OutOfMemory);
+        assert_eq!(pool.stats(), empty);
+        assert_eq!(source.calls(), 1);
+
+        // The first segment's handles all serve; then there is a page for one more, and no other.
+        source.fail_from(2);
+        let stored: Vec<_> = std::iter::from_fn(|| pool.insert(b"abc").ok()).collect();
+        assert_eq!(stored.len(), SEGMENT);
+        source.fail_from(source.calls() + 1);
+        let more: Vec<_> = std::iter::from_fn(|| pool.insert(b"def").ok()).collect();
+        assert_eq!(more.len(), SEGMENT);
+        assert_eq!(pool.stats().objects, 2 * SEGMENT);
+        assert!(stored.iter().all(|handle| *pool.read(handle) == *b"abc"));
+        pool.free_many(stored.into_iter().chain(more));
+        assert_eq!(pool.resident_pages(), 0);
     }
 }

@@ -15,7 +15,9 @@ use std::collections::BTreeSet;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
+use crate::backend::SourceError;
 use crate::class_lock::{PoolMutex, leaf_mutex};
+use crate::metadata::MetadataPages;
 use crate::order;
 use crate::primitive::size::{DIRECTORY, SEGMENT};
 use crate::primitive::{AtomicPtr, ordering, shadow};
@@ -33,6 +35,7 @@ pub(crate) struct IndexTable<T> {
     /// change only under `inner`.
     directory: AtomicPtr<Directory<T>>,
     inner: PoolMutex<Inner>,
+    pages: MetadataPages,
 }
 
 struct Directory<T> {
@@ -106,13 +109,14 @@ impl SegmentUse {
 }
 
 impl<T: Default> IndexTable<T> {
-    /// `key` names the class of the inner lock.
-    pub(crate) fn new(key: &'static LockClassKey) -> Self {
+    /// `key` names the class of the inner lock; segments are made in `pages`.
+    pub(crate) fn new(key: &'static LockClassKey, pages: MetadataPages) -> Self {
         let directory = Box::leak(Directory::with_capacity(DIRECTORY));
         shadow::written(NonNull::from(&mut *directory));
         Self {
             directory: AtomicPtr::new(directory),
             inner: leaf_mutex(key, Inner::default()),
+            pages,
         }
     }
 
@@ -138,24 +142,56 @@ impl<T: Default> IndexTable<T> {
     }
 
     /// Makes up to `count` free indices live and appends them to `out`; fewer (perhaps none) when
-    /// the 2^32 - 512 indices are used up.
+    /// the 2^32 - 512 indices are used up, or there are no pages for a segment.
     pub(crate) fn acquire(&self, count: usize, out: &mut Vec<u32>, pin: &Pin) {
-        let mut inner = self.inner.lock();
         let wanted = out.len() + count;
-        while out.len() < wanted {
-            let Some(segment) = inner.with_room.first().copied() else {
-                if !self.add_segment(&mut inner, pin) {
-                    return;
-                }
-                continue;
-            };
-            let uses = &mut inner.uses[segment as usize];
-            let cell = uses.take();
-            let full = uses.count == SEGMENT;
-            if full {
-                inner.with_room.remove(&segment);
+        let mut new = None;
+        while !self.acquire_from(&mut new, wanted, out, pin) {
+            // Without the lock, which is a leaf as the one of the pages is.
+            let segment = self.pages.place(|| Segment {
+                cells: std::array::from_fn(|_| T::default()),
+            });
+            match segment {
+                Ok(segment) => new = Some(segment),
+                Err(SourceError) => break,
             }
-            out.push(segment * SEGMENT as u32 + cell as u32);
+        }
+        if let Some(segment) = new {
+            // Others made room meanwhile, or all segments exist.
+            // SAFETY: just made, and nobody knows it.
+            unsafe { self.pages.end(segment) };
+        }
+    }
+
+    /// Makes free indices live until there are `wanted` in `out`, those of the `new` segment when there
+    /// are no others. Returns whether it takes no other segment to go on.
+    fn acquire_from(
+        &self,
+        new: &mut Option<NonNull<Segment<T>>>,
+        wanted: usize,
+        out: &mut Vec<u32>,
+        pin: &Pin,
+    ) -> bool {
+        let mut inner = self.inner.lock();
+        loop {
+            while out.len() < wanted
+                && let Some(segment) = inner.with_room.first().copied()
+            {
+                let uses = &mut inner.uses[segment as usize];
+                let cell = uses.take();
+                if uses.count == SEGMENT {
+                    inner.with_room.remove(&segment);
+                }
+                out.push(segment * SEGMENT as u32 + cell as u32);
+            }
+            let all_exist = inner.vacant.is_empty() && inner.uses.len() == MAX_SEGMENTS;
+            if out.len() == wanted || all_exist {
+                return true;
+            }
+            let Some(segment) = new.take() else {
+                return false;
+            };
+            self.add_segment(&mut inner, segment, pin);
         }
     }
 
@@ -185,7 +221,7 @@ impl<T: Default> IndexTable<T> {
     pub(crate) fn bytes(&self) -> usize {
         let inner = self.inner.lock();
         let segments = inner.uses.len() - inner.vacant.len();
-        segments * size_of::<Segment<T>>()
+        segments * MetadataPages::bytes_for::<Segment<T>>()
             + inner.uses.capacity() * size_of::<SegmentUse>()
             + self.capacity() * size_of::<AtomicPtr<Segment<T>>>()
     }
@@ -199,31 +235,27 @@ impl<T: Default> IndexTable<T> {
         directory.segments.len()
     }
 
-    /// False when all segments exist.
-    fn add_segment(&self, inner: &mut Inner, pin: &Pin) -> bool {
+    /// Adds a new segment; not all exist.
+    fn add_segment(&self, inner: &mut Inner, segment: NonNull<Segment<T>>, pin: &Pin) {
         let place = match inner.vacant.pop_first() {
             Some(place) => place,
-            None if inner.uses.len() < MAX_SEGMENTS => {
+            None => {
                 inner.uses.push(SegmentUse::default());
                 (inner.uses.len() - 1) as u32
             }
-            None => return false,
         };
         if place as usize == self.capacity() {
             self.grow(pin);
         }
-        let segment = Box::leak(Box::new(Segment {
-            cells: std::array::from_fn(|_| T::default()),
-        }));
-        shadow::written(NonNull::from(&mut *segment));
+        shadow::written(segment);
         // Relaxed: the directory changes only under `inner`, which the caller holds.
         let directory = self.directory.load(Ordering::Relaxed);
         // SAFETY: live, and it cannot be replaced while `inner` is held.
         let directory = unsafe { &*directory };
         // Release: pairs with the Acquire in `get`.
-        directory.segments[place as usize].store(segment, ordering(order::SEGMENT_PUBLISH));
+        directory.segments[place as usize]
+            .store(segment.as_ptr(), ordering(order::SEGMENT_PUBLISH));
         inner.with_room.insert(place);
-        true
     }
 
     fn remove_segment(&self, inner: &mut Inner, place: u32, pin: &Pin) {
@@ -238,9 +270,9 @@ impl<T: Default> IndexTable<T> {
         // free cells in it.
         let segment = directory.segments[place as usize].swap(ptr::null_mut(), Ordering::Relaxed);
         let segment = NonNull::new(segment).expect("a listed place has a segment");
-        // SAFETY: from `Box::leak` in `add_segment`, and the swap took it out of the only directory
-        // that new readers can load. Both users' `T`s are atomics of plain words, thus `Send + 'static`.
-        unsafe { pin.retire(segment) };
+        // SAFETY: placed by `acquire`, and the swap took it out of the only directory that new readers
+        // can load. Both users' `T`s are atomics of plain words, thus `Send + 'static`.
+        unsafe { self.pages.retire(segment, pin) };
     }
 
     /// Replaces the directory by one of twice the size. Call with `inner` locked.
@@ -280,10 +312,10 @@ impl<T> Drop for IndexTable<T> {
         // Relaxed, here and below: nobody else is left.
         let directory = unsafe { Box::from_raw(self.directory.load(Ordering::Relaxed)) };
         for segment in directory.segments {
-            let segment = segment.load(Ordering::Relaxed);
-            if !segment.is_null() {
-                // SAFETY: as above; retired segments were taken out of the directory.
-                drop(unsafe { Box::from_raw(segment) });
+            if let Some(segment) = NonNull::new(segment.load(Ordering::Relaxed)) {
+                // SAFETY: as above, but placed by `acquire`; retired segments were taken out of the
+                // directory.
+                unsafe { self.pages.end(segment) };
             }
         }
     }
@@ -296,9 +328,13 @@ mod tests {
     use crate::primitive::AtomicU64;
     use crate::reclaim::pin;
 
+    fn table() -> IndexTable<AtomicU64> {
+        IndexTable::new(&class_lock::HANDLE_TABLE, MetadataPages::of_process())
+    }
+
     #[test]
     fn indices_are_unique_and_low_ones_return_first() {
-        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
+        let table = table();
         let mut indices = Vec::new();
         table.acquire(3 * SEGMENT, &mut indices, &pin());
         let expected: Vec<u32> = (0..3 * SEGMENT as u32).collect();
@@ -311,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_directory_grows_and_keeps_the_cells() {
-        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
+        let table = table();
         let mut indices = Vec::new();
         let pin = pin();
         table.acquire(20 * SEGMENT, &mut indices, &pin);
@@ -330,7 +366,7 @@ mod tests {
 
     #[test]
     fn an_emptied_table_keeps_one_segment_and_its_directory() {
-        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
+        let table = table();
         let mut indices = Vec::new();
         let pin = pin();
         table.acquire(40 * SEGMENT, &mut indices, &pin);
@@ -349,7 +385,7 @@ mod tests {
 
     #[test]
     fn empty_segments_are_retired_and_their_places_used_again() {
-        let table = IndexTable::<AtomicU64>::new(&class_lock::HANDLE_TABLE);
+        let table = table();
         let mut indices = Vec::new();
         let pin = pin();
         table.acquire(4 * SEGMENT, &mut indices, &pin);

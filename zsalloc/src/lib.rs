@@ -105,7 +105,8 @@
 //! * An exclusive zspage lock is taken and released within one hold of the class lock, so it is
 //!   short, and whoever holds the class finds no zspage of it exclusively locked.
 //! * No class lock is held while pages come from or go back to their source. (A zspage is held for
-//!   reading while idle pages of it give their memory back.)
+//!   reading while idle pages of it give their memory back.) Pages of metadata, which are
+//!   needed rarely and have a source of their own, may come with a class locked.
 //! * Nobody pins the epoch with a class or leaf locked, as that may run other people's destructors.
 //!
 //! With the feature `debug-lockdep` all of them run under the lock validator.
@@ -175,6 +176,7 @@ mod index_table;
 mod listing;
 mod map;
 mod map_owned;
+mod metadata;
 mod migrate;
 mod order;
 pub mod overhead;

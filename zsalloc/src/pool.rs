@@ -18,6 +18,7 @@ use crate::error::{BuildError, HandleError};
 use crate::handle::Handle;
 use crate::handle_table::HandleTable;
 use crate::index_table::IndexTable;
+use crate::metadata::MetadataPages;
 use crate::order;
 use crate::pages::{NoPages, Pages};
 use crate::primitive::{AtomicPtr, is_broken, ordering, shadow};
@@ -128,14 +129,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let table = ClassTable::new(config.classes, config.page_size);
         let classes = table.chains().iter();
         let retains = config.retain_pages > 0;
+        let metadata = MetadataPages::of_process();
         Ok(Self {
             id: next_id(&NEXT_ID)?,
             classes: classes
                 .map(|chain| class_mutex(Class::new(config.page_size, chain.size(), retains)))
                 .collect(),
             table,
-            handles: HandleTable::new(),
-            zspages: Arc::new(IndexTable::new(&ZSPAGE_TABLE)),
+            handles: HandleTable::new(metadata),
+            zspages: Arc::new(IndexTable::new(&ZSPAGE_TABLE, metadata)),
             pages: Pages::new(
                 config.source,
                 config.page_size,

@@ -36,11 +36,29 @@ pub(crate) fn pin() -> Pin {
 ///
 /// `retired` came from a `Box`, and nobody else uses it.
 pub(crate) unsafe fn free<T>(retired: NonNull<T>) {
-    #[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
     // SAFETY: the caller's promise.
-    drop(unsafe { Box::from_raw(retired.as_ptr()) });
+    let free = move || drop(unsafe { Box::from_raw(retired.as_ptr()) });
+    // SAFETY: the only capture is `retired`, which nobody else uses.
+    unsafe { free_with(retired, free) };
+}
+
+/// `free` for what came from elsewhere: `end` frees it.
+///
+/// # Safety
+///
+/// Nobody uses `retired` but `end`, which may run at any later time, and captures nothing that can end
+/// before.
+unsafe fn free_with<T>(retired: NonNull<T>, end: impl FnOnce()) {
+    #[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
+    {
+        let _ = retired;
+        end();
+    }
     #[cfg(any(zslock_loom, zsalloc_shuttle))]
-    twin::bury(retired);
+    // SAFETY: the caller's promise.
+    unsafe {
+        twin::bury(retired, end);
+    }
 }
 
 impl Pin {
@@ -74,12 +92,25 @@ impl Pin {
     /// `value` came from a `Box`. `T` is `Send` and `'static`, though the compiler may not know, and no
     /// new reference to `value` can be obtained.
     pub(crate) unsafe fn retire<T>(&self, value: NonNull<T>) {
+        // SAFETY: from a `Box`, and nobody else reaches it by then.
+        let end = move || drop(unsafe { Box::from_raw(value.as_ptr()) });
+        // SAFETY: the caller's promise is the same; the only capture is `value`.
+        unsafe { self.retire_with(value, end) }
+    }
+
+    /// `retire` for what came from elsewhere: `end` frees it.
+    ///
+    /// # Safety
+    ///
+    /// As for `retire`, of `value` and of what `end` captures; `end` may be called once nobody reaches
+    /// `value`.
+    pub(crate) unsafe fn retire_with<T>(&self, value: NonNull<T>, end: impl FnOnce()) {
         if is_broken("segment freed without waiting") {
             // SAFETY: the caller's promise.
-            return unsafe { free(value) };
+            return unsafe { free_with(value, end) };
         }
-        // SAFETY: the only capture is `value`, which the caller says is `Send + 'static`, and which
-        // nobody else reaches by then.
-        unsafe { self.defer(move || free(value)) }
+        // SAFETY: the caller says that all captures are `Send + 'static`, and that nobody else reaches
+        // `value` by then.
+        unsafe { self.defer(move || free_with(value, end)) }
     }
 }

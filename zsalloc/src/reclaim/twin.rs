@@ -169,15 +169,16 @@ impl Drop for Guard {
     }
 }
 
-/// Ends what came from a `Box`, but keeps its memory.
-pub(crate) fn bury<T>(retired: NonNull<T>) {
+/// Ends what begins at `retired`, but keeps its memory: `free` is called before the next execution.
+///
+/// # Safety
+///
+/// What `free` captures lives until then, and nobody but `free` uses `retired`.
+pub(crate) unsafe fn bury<T>(retired: NonNull<T>, free: impl FnOnce()) {
     shadow::freed(retired);
-    let free: Box<dyn FnOnce() + '_> = Box::new(move || {
-        // SAFETY: from a `Box` by the caller's promise, and freed once, here; the models that could still reach for it have
-        // ended.
-        drop(unsafe { Box::from_raw(retired.as_ptr()) });
-    });
-    // SAFETY: the boxed types are `'static`, though the compiler does not know (see `Pin::retire`).
+    let free: Box<dyn FnOnce() + '_> = Box::new(free);
+    // SAFETY: the caller says that what `free` captures lives until it has run, which is once, after the
+    // models that could still reach for `retired` have ended.
     let free = unsafe { std::mem::transmute::<Box<dyn FnOnce() + '_>, Function>(free) };
     with(|epoch| epoch.graves.push(free));
 }
