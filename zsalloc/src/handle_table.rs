@@ -6,6 +6,7 @@ use crate::class_lock::HANDLE_TABLE;
 use crate::index_table::IndexTable;
 use crate::metadata::MetadataPages;
 use crate::order;
+use crate::primitive::size::HANDLE_SEGMENT;
 use crate::primitive::{AtomicU64, note, ordering};
 use crate::reclaim::Pin;
 
@@ -74,7 +75,7 @@ impl EntryCell {
 }
 
 /// All handles of a pool.
-pub(crate) struct HandleTable(IndexTable<EntryCell>);
+pub(crate) struct HandleTable(IndexTable<EntryCell, HANDLE_SEGMENT>);
 
 impl HandleTable {
     pub(crate) fn new(pages: MetadataPages) -> Self {
@@ -108,7 +109,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::primitive::size::SEGMENT;
+    use crate::primitive::size::HANDLE_SEGMENT as SEGMENT;
     use crate::{AllocError, Failing, Heap, Pool};
 
     #[test]

@@ -19,30 +19,27 @@ use crate::backend::SourceError;
 use crate::class_lock::{PoolMutex, leaf_mutex};
 use crate::metadata::MetadataPages;
 use crate::order;
-use crate::primitive::size::{DIRECTORY, SEGMENT};
+use crate::primitive::size::{DIRECTORY, MAX_SEGMENT};
 use crate::primitive::{AtomicPtr, ordering, shadow};
 use crate::reclaim::Pin;
 use zslock::lockdep::LockClassKey;
 
-const BITMAP_WORDS: usize = SEGMENT.div_ceil(64);
-/// One segment less than 2^32 indices need, so that index `u32::MAX` is never given out and can
-/// mean "none".
-const MAX_SEGMENTS: usize = (1 << 32) / SEGMENT - 1;
+const BITMAP_WORDS: usize = MAX_SEGMENT.div_ceil(64);
 
-/// A table of `T`s, each free (and its default) or live.
-pub(crate) struct IndexTable<T> {
+/// A table of `T`s, each free or live, in segments of `SEGMENT`.
+pub(crate) struct IndexTable<T, const SEGMENT: usize> {
     /// Invariants: points to a live `Directory`, non-null pointers in it to live segments. Both
     /// change only under `inner`.
-    directory: AtomicPtr<Directory<T>>,
+    directory: AtomicPtr<Directory<T, SEGMENT>>,
     inner: PoolMutex<Inner>,
     pages: MetadataPages,
 }
 
-struct Directory<T> {
-    segments: Box<[AtomicPtr<Segment<T>>]>,
+struct Directory<T, const SEGMENT: usize> {
+    segments: Box<[AtomicPtr<Segment<T, SEGMENT>>]>,
 }
 
-struct Segment<T> {
+struct Segment<T, const SEGMENT: usize> {
     cells: [T; SEGMENT],
 }
 
@@ -108,7 +105,11 @@ impl SegmentUse {
     }
 }
 
-impl<T: Default> IndexTable<T> {
+impl<T: Default, const SEGMENT: usize> IndexTable<T, SEGMENT> {
+    /// One segment less than 2^32 indices need, so that index `u32::MAX` is never given out and can
+    /// mean "none".
+    const MAX_SEGMENTS: usize = (1 << 32) / SEGMENT - 1;
+
     /// `key` names the class of the inner lock; segments are made in `pages`.
     pub(crate) fn new(key: &'static LockClassKey, pages: MetadataPages) -> Self {
         let directory = Box::leak(Directory::with_capacity(DIRECTORY));
@@ -142,7 +143,7 @@ impl<T: Default> IndexTable<T> {
     }
 
     /// Makes up to `count` free indices live and appends them to `out`; fewer (perhaps none) when
-    /// the 2^32 - 512 indices are used up, or there are no pages for a segment.
+    /// almost 2^32 indices are used up, or there are no pages for a segment.
     pub(crate) fn acquire(&self, count: usize, out: &mut Vec<u32>, pin: &Pin) {
         let wanted = out.len() + count;
         let mut new = None;
@@ -167,7 +168,7 @@ impl<T: Default> IndexTable<T> {
     /// are no others. Returns whether it takes no other segment to go on.
     fn acquire_from(
         &self,
-        new: &mut Option<NonNull<Segment<T>>>,
+        new: &mut Option<NonNull<Segment<T, SEGMENT>>>,
         wanted: usize,
         out: &mut Vec<u32>,
         pin: &Pin,
@@ -184,7 +185,7 @@ impl<T: Default> IndexTable<T> {
                 }
                 out.push(segment * SEGMENT as u32 + cell as u32);
             }
-            let all_exist = inner.vacant.is_empty() && inner.uses.len() == MAX_SEGMENTS;
+            let all_exist = inner.vacant.is_empty() && inner.uses.len() == Self::MAX_SEGMENTS;
             if out.len() == wanted || all_exist {
                 return true;
             }
@@ -221,9 +222,9 @@ impl<T: Default> IndexTable<T> {
     pub(crate) fn bytes(&self) -> usize {
         let inner = self.inner.lock();
         let segments = inner.uses.len() - inner.vacant.len();
-        segments * MetadataPages::bytes_for::<Segment<T>>()
+        segments * MetadataPages::bytes_for::<Segment<T, SEGMENT>>()
             + inner.uses.capacity() * size_of::<SegmentUse>()
-            + self.capacity() * size_of::<AtomicPtr<Segment<T>>>()
+            + self.capacity() * size_of::<AtomicPtr<Segment<T, SEGMENT>>>()
     }
 
     /// The number of places in the directory. Call with `inner` locked.
@@ -236,7 +237,7 @@ impl<T: Default> IndexTable<T> {
     }
 
     /// Adds a new segment; not all exist.
-    fn add_segment(&self, inner: &mut Inner, segment: NonNull<Segment<T>>, pin: &Pin) {
+    fn add_segment(&self, inner: &mut Inner, segment: NonNull<Segment<T, SEGMENT>>, pin: &Pin) {
         let place = match inner.vacant.pop_first() {
             Some(place) => place,
             None => {
@@ -271,7 +272,7 @@ impl<T: Default> IndexTable<T> {
         let segment = directory.segments[place as usize].swap(ptr::null_mut(), Ordering::Relaxed);
         let segment = NonNull::new(segment).expect("a listed place has a segment");
         // SAFETY: placed by `acquire`, and the swap took it out of the only directory that new readers
-        // can load. Both users' `T`s are atomics of plain words, thus `Send + 'static`.
+        // can load. No index of it is live, and then no `T` has anything to drop: this frees plain memory.
         unsafe { self.pages.retire(segment, pin) };
     }
 
@@ -298,7 +299,7 @@ impl<T: Default> IndexTable<T> {
     }
 }
 
-impl<T> Directory<T> {
+impl<T, const SEGMENT: usize> Directory<T, SEGMENT> {
     fn with_capacity(places: usize) -> Box<Self> {
         Box::new(Self {
             segments: (0..places).map(|_| AtomicPtr::default()).collect(),
@@ -306,7 +307,7 @@ impl<T> Directory<T> {
     }
 }
 
-impl<T> Drop for IndexTable<T> {
+impl<T, const SEGMENT: usize> Drop for IndexTable<T, SEGMENT> {
     fn drop(&mut self) {
         // SAFETY: exclusive access; the pointer came from `Box::leak` and was not retired.
         // Relaxed, here and below: nobody else is left.
@@ -326,9 +327,10 @@ mod tests {
     use super::*;
     use crate::class_lock;
     use crate::primitive::AtomicU64;
+    use crate::primitive::size::HANDLE_SEGMENT as SEGMENT;
     use crate::reclaim::pin;
 
-    fn table() -> IndexTable<AtomicU64> {
+    fn table() -> IndexTable<AtomicU64, SEGMENT> {
         IndexTable::new(&class_lock::HANDLE_TABLE, MetadataPages::of_process())
     }
 
@@ -379,8 +381,8 @@ mod tests {
         table.acquire(1, &mut indices, &pin);
         assert_eq!(indices, [0]);
         let uses = 4 * size_of::<SegmentUse>();
-        let directory = 64 * size_of::<AtomicPtr<Segment<AtomicU64>>>();
-        assert!(table.bytes() <= size_of::<Segment<AtomicU64>>() + uses + directory);
+        let directory = 64 * size_of::<AtomicPtr<Segment<AtomicU64, SEGMENT>>>();
+        assert!(table.bytes() <= size_of::<Segment<AtomicU64, SEGMENT>>() + uses + directory);
     }
 
     #[test]
@@ -391,7 +393,7 @@ mod tests {
         table.acquire(4 * SEGMENT, &mut indices, &pin);
         let full = table.bytes();
         table.release(indices.drain(SEGMENT..), &pin);
-        assert!(table.bytes() <= full - 2 * size_of::<Segment<AtomicU64>>());
+        assert!(table.bytes() <= full - 2 * size_of::<Segment<AtomicU64, SEGMENT>>());
         assert!(table.get(2 * SEGMENT as u32, &pin).is_none());
         table.acquire(3 * SEGMENT, &mut indices, &pin);
         assert!(table.get(2 * SEGMENT as u32, &pin).is_some());

@@ -133,11 +133,11 @@
 //! 5. **Freeing** takes the class from the length in the entry, which never changes while an object
 //!    moves; it locks the class and only then reads where the object is.
 //! 6. **Retiring.** A zspage that becomes empty is retired by whoever emptied it; one that compaction
-//!    is filling, or discarding pages of (isolated), by that compaction. First its place in the
-//!    zspage table is cleared, so that no thread that pins from now on can find its header: a reader
-//!    whose entry led there loads the entry again. Then its header and its index (and emptied
-//!    segments of the tables likewise) are deferred: they are freed when every thread that was pinned
-//!    has unpinned. The index of a zspage is not reused before, so an entry that reads the same twice
+//!    is filling, or discarding pages of (isolated), by that compaction. First the mark of its header
+//!    in the zspage table is cleared, so that no thread that pins from now on can find it: a reader
+//!    whose entry led there loads the entry again. Then the end of its lock and of its index (and
+//!    of emptied segments of the tables) is deferred, until every thread that was pinned has
+//!    unpinned. The index of a zspage is not reused before, so an entry that reads the same twice
 //!    means the same. Its pages do not wait for that but go back at once: a reader that has found the
 //!    header and is still about to lock it will find its entry changed.
 //!
@@ -194,6 +194,7 @@ mod spare_handles;
 mod stats;
 pub mod testbed;
 mod zspage;
+mod zspage_table;
 
 pub use lock_api;
 

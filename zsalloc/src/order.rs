@@ -33,12 +33,12 @@ sites! {
     /// A handle's entry is changed. Release: pairs with [`ENTRY_LOAD`]; comes after the copy of the object's bytes.
     ENTRY_PUBLISH = Release;
 
-    /// The pointer to a header is read. Acquire: pairs with [`HEADER_PUBLISH`] (the header is initialised, even for who comes
+    /// The mark of a header is read. Acquire: pairs with [`HEADER_PUBLISH`] (the header is initialised, even for who comes
     /// with the id of an earlier zspage of the same index), and with [`HEADER_CLEAR`].
     HEADER_LOAD = Acquire;
-    /// A new header is stored. Release: pairs with [`HEADER_LOAD`].
+    /// A new header is marked. Release: pairs with [`HEADER_LOAD`].
     HEADER_PUBLISH = Release;
-    /// The pointer to a header is nulled. Release: pairs with [`HEADER_LOAD`]. Whoever finds nothing also finds the entry
+    /// The mark of a header is cleared. Release: pairs with [`HEADER_LOAD`]. Whoever finds nothing also finds the entry
     /// changed that led there, so a lookup that starts over does not come the same way again.
     HEADER_CLEAR = Release;
 

@@ -19,17 +19,17 @@ use crate::handle::Handle;
 use crate::handle_table::HandleTable;
 use crate::index_table::IndexTable;
 use crate::metadata::MetadataPages;
-use crate::order;
 use crate::pages::{NoPages, Pages};
-use crate::primitive::{AtomicPtr, is_broken, ordering, shadow};
+use crate::primitive::is_broken;
 use crate::reclaim::{self, Pin};
 use crate::stats::Counters;
 use crate::zspage::{Zspage, ZspageId};
+use crate::zspage_table::{Ending, ZspageTable, next_serial};
 
 /// The id of the next pool; ids start at 1 and are never reused. 0: exhausted.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 /// The serial number of the next zspage of any pool, so that no pool takes another's for its own.
-static NEXT_SERIAL: AtomicU32 = AtomicU32::new(0);
+static NEXT_SERIAL: AtomicU32 = AtomicU32::new(1);
 
 fn next_id(next: &AtomicU32) -> Result<u32, BuildError> {
     // Relaxed: only uniqueness matters, which any atomic read-modify-write gives.
@@ -38,9 +38,6 @@ fn next_id(next: &AtomicU32) -> Result<u32, BuildError> {
     })
     .map_err(|_| BuildError::PoolIdsExhausted)
 }
-
-/// From a zspage's index to its header; null while the index is free.
-pub(crate) type ZspageTable<L> = IndexTable<AtomicPtr<Zspage<L>>>;
 
 /// A pool of small objects that can be moved.
 ///
@@ -67,7 +64,7 @@ pub(crate) type ZspageTable<L> = IndexTable<AtomicPtr<Zspage<L>>>;
 /// # Ok::<(), zsalloc::AllocError>(())
 /// ```
 // Invariant: a `Pool<L, S>` is made only by `PoolBuilder::build`, which asks for `L: Send + Sync +
-// 'static`. The type is invariant in `L` (`AtomicPtr`), so this holds wherever a pool is seen, and
+// 'static`. The type is invariant in `L` (`UnsafeCell` in its zspage table), so this holds wherever a pool is seen, and
 // the methods need not repeat the bounds.
 pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     id: u32,
@@ -207,14 +204,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// while the pin lasts, though the zspage may be retired meanwhile; `None` if it is already.
     #[inline]
     pub(crate) fn header<'p>(&self, index: u32, pin: &'p Pin) -> Option<&'p Zspage<L>> {
-        // Acquire: pairs with the Release in `new_zspage` (the header is initialised), and with that
-        // in `retire_zspage` (whoever finds nothing also finds the entry changed).
-        let header = self.zspages.get(index, pin)?;
-        let header = NonNull::new(header.load(ordering(order::HEADER_LOAD)))?;
-        shadow::read(header);
-        // SAFETY: a cell is nulled before the freeing of its header is deferred, so what this
-        // thread, pinned for 'p, still finds in it is freed only after this thread has unpinned.
-        Some(unsafe { header.as_ref() })
+        self.zspages.find(index, pin)
     }
 
     /// Makes a zspage that is in no class yet.
@@ -234,16 +224,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             unsafe { self.pages.give(base, run.pages) };
             return Err(NoPages::Source);
         };
-        // Relaxed: only uniqueness matters.
-        let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
+        let serial = next_serial(&NEXT_SERIAL);
         let id = ZspageId { index, serial };
         let size = self.table.chain(class).size();
         let zspage = Zspage::new(lock, id, class, size, run.pages, base);
-        let header = NonNull::from(Box::leak(Box::new(zspage)));
-        shadow::written(header);
         let cell = self.zspages.get(index, pin).expect("the index is live");
-        // Release: pairs with the Acquire in `header`.
-        cell.store(header.as_ptr(), ordering(order::HEADER_PUBLISH));
+        // SAFETY: the index was acquired just now.
+        let header = unsafe { cell.fill(zspage) };
+        cell.publish(serial);
         Ok(header)
     }
 
@@ -261,18 +249,17 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // First nobody new can find the header, then its freeing is deferred: the epoch protects
         // only those who were pinned by then.
         let cell = self.zspages.get(index, pin).expect("the index is live");
-        // Release: pairs with the Acquire in `header`; the objects' entries were changed before.
         if !is_broken("header cleared late") {
-            cell.store(std::ptr::null_mut(), ordering(order::HEADER_CLEAR));
+            cell.clear();
         }
         if is_broken("index free at once") {
             self.zspages.release([index], pin);
         }
         let table = Arc::clone(&self.zspages);
         let free = move || {
-            // SAFETY: from `Box::leak` in `new_zspage`; every thread that could have found it has
-            // unpinned since its cell was nulled.
-            unsafe { reclaim::free(header) };
+            // SAFETY: filled in by `new_zspage`; every thread that could have found it has unpinned since
+            // it was cleared, and the index is released below.
+            drop(unsafe { Ending::new(header) });
             // Only now may the index name another zspage: an entry that a reader compares with an
             // earlier value of itself must not mean something else.
             if !is_broken("index free at once") {
@@ -288,7 +275,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // SAFETY: `take` gave this run to the zspage, and no object is left in it.
         unsafe { self.pages.give(zspage.base(), zspage.pages()) };
         if is_broken("header cleared late") {
-            cell.store(std::ptr::null_mut(), ordering(order::HEADER_CLEAR));
+            cell.clear();
         }
     }
 }
@@ -319,8 +306,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // pool: it shares the zspage table.
         for class in &mut self.classes {
             while let Some(header) = class.get_mut().pop() {
-                // SAFETY: from `Box::leak` in `new_zspage`; it was in a class, so not retired.
-                let zspage = unsafe { Box::from_raw(header.as_ptr()) };
+                // SAFETY: filled in by `new_zspage`; it was in a class, so not retired.
+                let zspage = unsafe { Ending::new(header) };
                 // SAFETY: the run is the zspage's; all objects end here.
                 unsafe { self.pages.give(zspage.base(), zspage.pages()) };
             }

@@ -17,11 +17,11 @@ mod mutex;
 pub(crate) mod shadow;
 
 #[cfg(zslock_loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64};
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 #[cfg(zsalloc_shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU64};
+pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 #[cfg(not(any(zslock_loom, zsalloc_shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 #[cfg(zslock_loom)]
 pub(crate) use loom::hint::spin_loop;
@@ -62,8 +62,12 @@ pub(crate) fn note(what: impl FnOnce() -> String) {
 pub(crate) mod size {
     const CHECKED: bool = cfg!(any(zslock_loom, zsalloc_shuttle));
 
-    /// Cells per segment of a table: one page of 8-byte cells, so that a segment is a whole page to malloc too.
-    pub(crate) const SEGMENT: usize = if CHECKED { 1 } else { 512 };
+    /// Cells per segment of the handle table: one page of 8-byte cells.
+    pub(crate) const HANDLE_SEGMENT: usize = if CHECKED { 1 } else { 512 };
+    /// Cells per segment of the zspage table.
+    pub(crate) const ZSPAGE_SEGMENT: usize = if CHECKED { 1 } else { 64 };
+    /// The most that a table has.
+    pub(crate) const MAX_SEGMENT: usize = if CHECKED { 1 } else { 512 };
     /// Places in a table's first directory.
     pub(crate) const DIRECTORY: usize = if CHECKED { 1 } else { 4 };
     /// How many handles a class fetches from the table at a time; twice as many are kept.

@@ -29,20 +29,8 @@ pub(crate) fn pin() -> Pin {
     Pin(epoch::pin())
 }
 
-/// Frees what was retired: the end of a deferred function. (The twins keep the memory, and fail on
+/// Frees what was retired by `end`. (The twins keep the memory until the next execution, and fail on
 /// whoever still reaches for it.)
-///
-/// # Safety
-///
-/// `retired` came from a `Box`, and nobody else uses it.
-pub(crate) unsafe fn free<T>(retired: NonNull<T>) {
-    // SAFETY: the caller's promise.
-    let free = move || drop(unsafe { Box::from_raw(retired.as_ptr()) });
-    // SAFETY: the only capture is `retired`, which nobody else uses.
-    unsafe { free_with(retired, free) };
-}
-
-/// `free` for what came from elsewhere: `end` frees it.
 ///
 /// # Safety
 ///

@@ -135,7 +135,8 @@ fn existing<T>(place: NonNull<T>, does: &str) -> Option<Rc<Accesses>> {
 }
 
 pub(crate) fn written<T>(place: NonNull<T>) {
-    begins(place, size_of::<T>());
+    // Not all its bytes: headers, which come and go by themselves, lie in segments.
+    begins(place, 1);
 }
 
 pub(crate) fn stored(slot: NonNull<u8>, bytes: usize) {
