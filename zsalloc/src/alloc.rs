@@ -159,8 +159,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             index,
         };
         let grown = self.grow(class, objects, pin);
-        let (header, slots) =
-            grown.or_else(|error| self.grow_at_limit(error, class, objects, pin))?;
+        let header = grown.or_else(|error| self.grow_at_limit(error, class, objects, pin))?;
         let unlisted = Unlisted {
             pool: self,
             header,
@@ -186,21 +185,21 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         }
         mem::forget(unlisted);
         // SAFETY: a new header of this class; it is removed before it is retired.
-        unsafe { locked.add(header, slots, false) };
+        unsafe { locked.add(header, false) };
         Ok(self.publish(&mut locked, hold, spare.used(), len, pin))
     }
 
-    /// A new zspage for a class without room, and its number of slots.
+    /// A new zspage for a class without room.
     pub(crate) fn grow(
         &self,
         class: usize,
         objects: usize,
         pin: &Pin,
-    ) -> Result<(NonNull<Zspage<L>>, usize), AllocError> {
+    ) -> Result<NonNull<Zspage<L>>, AllocError> {
         let mut error = AllocError::OutOfMemory;
         for run in self.table.chain(class).growth(objects) {
             match self.new_zspage(class, run, pin) {
-                Ok(header) => return Ok((header, run.slots)),
+                Ok(header) => return Ok(header),
                 Err(NoPages::Source) => error = AllocError::OutOfMemory,
                 Err(NoPages::Limit) => {
                     let max_pages = self.pages.max();
@@ -222,11 +221,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ) -> Reserved<L> {
         let zspage = hold.zspage();
         let slot = class.take_slot(zspage, index);
-        let entry = Entry::new(zspage.id().index, slot, len);
+        let entry = Entry::new(zspage.slots.index(), slot, len);
         self.handles.cell(index, pin).publish(entry);
         Reserved {
             handle: self.new_handle(index),
-            slot: zspage.slot(slot),
+            slot: zspage.slot(slot, class.slot_size()),
             hold,
         }
     }
@@ -236,8 +235,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 /// would invert the order of a user who holds a map and inserts. Exclusive holds end before the
 /// class lock is released, so with most locks the first attempt succeeds.
 fn hold_any<L: RawRwLock>(class: &ClassGuard<'_, L>) -> Option<ReadHold<L>> {
-    class.with_room().find_map(|slots| {
+    class.with_room().find_map(|member| {
         // SAFETY: the object that is published in it keeps the header alive.
-        unsafe { ReadHold::try_lock(slots.header()) }
+        unsafe { ReadHold::try_lock(member.zspage().into()) }
     })
 }

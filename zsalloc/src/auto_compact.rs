@@ -271,7 +271,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let moved = self.compact_step(class, grant.moves.get() as usize, grant.looks as usize);
         let moved = moved as u32;
         let mut class = self.lock_class(class);
-        let zspages = class.zspages().len();
+        let zspages = class.len();
         class.account.settle(grant, moved, zspages);
         moved
     }
@@ -288,7 +288,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         class: usize,
         objects: usize,
         pin: &Pin,
-    ) -> Result<(NonNull<Zspage<L>>, usize), AllocError> {
+    ) -> Result<NonNull<Zspage<L>>, AllocError> {
         let (AllocError::Limit { .. }, Some(automatic)) = (error, &self.automatic) else {
             return Err(error);
         };

@@ -82,11 +82,17 @@ impl Chain {
         if !self.any_tail {
             return self.full();
         }
-        let pages = (objects * self.size).div_ceil(self.page_size);
+        let pages = self.pages_for(objects);
         Run {
             pages,
             slots: pages * self.page_size / self.size,
         }
+    }
+
+    /// The fewest pages that have `slots` slots. No slot is longer than a page, so a run that has just so
+    /// many slots has just so many pages.
+    pub(crate) fn pages_for(&self, slots: usize) -> usize {
+        (slots * self.size).div_ceil(self.page_size)
     }
 
     /// T(n): the pages that `objects` objects need when packed into full runs and one tail. This
@@ -153,6 +159,12 @@ impl ClassTable {
     pub(crate) fn index_of(&self, len: usize) -> usize {
         let raw = len.saturating_sub(self.min).div_ceil(self.step);
         self.serves[raw] as usize
+    }
+
+    /// The length of the slots of objects of `len` bytes.
+    #[inline]
+    pub(crate) fn slot_size(&self, len: usize) -> usize {
+        self.chains[self.index_of(len)].size
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -4,7 +4,7 @@ use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::chain::Chain;
-use crate::class::{Class, Slots};
+use crate::class::Class;
 use crate::hold_time::HoldTimes;
 use crate::listing::SLICE;
 use crate::plan::{Plan, Seen, surplus};
@@ -65,7 +65,8 @@ pub(crate) fn plan_step<L: RawRwLock>(
         return None;
     }
     let candidates = class.sparse().take(looks);
-    let candidates = candidates.filter(|slots| !slots.isolated && !slots.zspage().lock.is_locked());
+    let candidates =
+        candidates.filter(|member| !member.isolated() && !member.zspage().lock().is_locked());
     let mut candidates: Vec<_> = candidates.take(STEP_CANDIDATES).collect();
     candidates.sort_by(|one, other| one.cmp_fullness(other));
 
@@ -83,20 +84,19 @@ pub(crate) fn plan_step<L: RawRwLock>(
     if sources.is_empty() {
         return None;
     }
-    let id = |slots: &Slots<L>| slots.zspage().id();
     let sources: Vec<_> = sources.into_iter().map(Seen::of).collect();
     let mut wanted = moves.min(max_moves);
     // Each has a free slot, and some may be sources.
     let destinations = class.with_room().take(wanted + sources.len());
     let destinations =
-        destinations.filter(|slots| sources.iter().all(|source| source.id != id(slots)));
-    let destinations = destinations.take_while(|slots| {
+        destinations.filter(|member| sources.iter().all(|source| source.id != member.id()));
+    let destinations = destinations.take_while(|member| {
         let needed = wanted > 0;
-        wanted = wanted.saturating_sub(slots.room());
+        wanted = wanted.saturating_sub(member.room());
         needed
     });
     Some(Plan {
-        destinations: destinations.map(id).collect(),
+        destinations: destinations.map(|member| member.id()).collect(),
         sources,
         new: Vec::new(),
     })

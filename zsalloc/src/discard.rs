@@ -60,7 +60,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let page_size = self.pages.page_size();
         let mut isolated = Isolated::none(self, class, times);
         let mut locked = times.class(|| self.lock_class(class));
-        if *place >= locked.zspages().len() {
+        if *place >= locked.len() {
             return None;
         }
         let Some((pages, hold)) = find_idle(&mut locked, place) else {
@@ -93,19 +93,19 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 /// Holds the next zspage with idle pages, and moves `place` behind what was looked at.
 fn find_idle<L: RawRwLock>(class: &mut Class<L>, place: &mut usize) -> Option<(u16, ReadHold<L>)> {
     let (mut scans, mut skipped, mut found) = (0, false, None);
-    for slots in class.zspages()[*place..].iter().take(SLICE) {
+    for member in class.members(*place..*place + SLICE) {
         *place += 1;
-        if !class.may_be_idle(slots) {
+        if !member.may_be_idle() {
             continue;
         }
-        if slots.isolated {
+        if member.isolated() {
             skipped = true;
             continue;
         }
-        let pages = slots.idle_pages(class.page_size());
+        let pages = member.idle_pages();
         if pages != 0 {
             // SAFETY: dropped before the isolation ends, and an isolated zspage is not retired.
-            if let Some(hold) = unsafe { ReadHold::try_lock(slots.header()) } {
+            if let Some(hold) = unsafe { ReadHold::try_lock(member.zspage().into()) } {
                 found = Some((pages, hold));
                 break;
             }

@@ -18,69 +18,117 @@ pub(crate) fn group_of(used: usize, slots: usize) -> u8 {
     }
 }
 
-/// The members of each group, as positions in the class's list of zspages.
+/// All zspages of a class, as positions in the class's list, in the order of their groups.
+///
+/// A zspage knows its position in this order, its *rank*. To move one to the next group is to exchange it
+/// with the zspage at the edge of its own and to move the edge, so the groups need no lists of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    members: [Vec<u32>; GROUPS],
+    /// The emptiest group first.
+    order: Vec<u32>,
+    /// Where each group but the full one ends in `order`. Ascending.
+    ends: [u32; FULL as usize],
 }
 
 impl Groups {
-    /// Adds a zspage; returns its place, which [`remove`](Self::remove) takes.
-    pub(crate) fn insert(&mut self, group: u8, zspage: u32) -> u32 {
-        let members = &mut self.members[group as usize];
-        members.push(zspage);
-        (members.len() - 1) as u32
+    /// Adds a zspage and returns its rank. `ranked` is told of each zspage whose rank changes, as by the
+    /// other functions.
+    pub(crate) fn insert(&mut self, group: u8, zspage: u32, ranked: impl Fn(u32, u32)) -> u32 {
+        let rank = self.order.len() as u32;
+        self.order.push(zspage);
+        self.change(FULL, group, rank, ranked)
     }
 
-    /// Removes the zspage at `place`. Returns the zspage that took over the place, if any.
-    pub(crate) fn remove(&mut self, group: u8, place: u32) -> Option<u32> {
-        let members = &mut self.members[group as usize];
-        members.swap_remove(place as usize);
-        // Groups swell and shrink with the load; do not keep the memory of the highest tide.
-        if members.capacity() > 4 && members.len() < members.capacity() / 4 {
-            members.shrink_to(members.len() * 2);
+    /// Moves the zspage at `rank` from its group to another, and returns its new rank.
+    pub(crate) fn change(
+        &mut self,
+        from: u8,
+        to: u8,
+        mut rank: u32,
+        ranked: impl Fn(u32, u32),
+    ) -> u32 {
+        let zspage = self.order[rank as usize];
+        let mut exchange = |rank: &mut u32, edge: u32| {
+            if *rank != edge {
+                let other = self.order[edge as usize];
+                self.order[*rank as usize] = other;
+                ranked(other, *rank);
+                *rank = edge;
+            }
+        };
+        if from < to {
+            for end in &mut self.ends[from.into()..to.into()] {
+                *end -= 1;
+                exchange(&mut rank, *end);
+            }
+        } else {
+            for end in self.ends[to.into()..from.into()].iter_mut().rev() {
+                exchange(&mut rank, *end);
+                *end += 1;
+            }
         }
-        members.get(place as usize).copied()
+        self.order[rank as usize] = zspage;
+        rank
     }
 
-    /// Gives back the room that the lists have to grow.
+    /// Removes the zspage at `rank`.
+    pub(crate) fn remove(&mut self, group: u8, rank: u32, ranked: impl Fn(u32, u32)) {
+        let rank = self.change(group, FULL, rank, &ranked);
+        self.order.swap_remove(rank as usize);
+        if let Some(&moved) = self.order.get(rank as usize) {
+            ranked(moved, rank);
+        }
+        // Do not keep the memory of the highest tide.
+        if self.order.capacity() > 4 && self.order.len() < self.order.capacity() / 4 {
+            self.order.shrink_to(self.order.len() * 2);
+        }
+    }
+
+    /// Gives back the room that the order has to grow.
     pub(crate) fn shrink_to_fit(&mut self) {
-        self.members.iter_mut().for_each(Vec::shrink_to_fit);
+        self.order.shrink_to_fit();
     }
 
-    /// Writes a new name over the zspage at `place`.
-    pub(crate) fn rename(&mut self, group: u8, place: u32, zspage: u32) {
-        self.members[group as usize][place as usize] = zspage;
+    /// Writes a new name over the zspage at `rank`.
+    pub(crate) fn rename(&mut self, rank: u32, zspage: u32) {
+        self.order[rank as usize] = zspage;
     }
 
     /// The number of members of each group.
     pub(crate) fn counts(&self) -> [usize; GROUPS] {
-        self.members.each_ref().map(Vec::len)
+        let mut start = 0;
+        std::array::from_fn(|group| {
+            let end = self
+                .ends
+                .get(group)
+                .map_or(self.order.len(), |&end| end as usize);
+            end - std::mem::replace(&mut start, end)
+        })
     }
 
-    /// The bytes of the lists.
+    /// The bytes of the order.
     pub(crate) fn bytes(&self) -> usize {
-        let entries: usize = self.members.iter().map(Vec::capacity).sum();
-        entries * size_of::<u32>()
+        self.order.capacity() * size_of::<u32>()
     }
 
-    /// The zspages that have room, the fullest group first; within a group the newest first.
+    /// The zspages that have room, the fullest group first; within a group those first that came last
+    /// from a fuller one.
     pub(crate) fn with_room(&self) -> impl Iterator<Item = u32> + '_ {
-        self.members[..FULL as usize]
-            .iter()
-            .rev()
-            .flat_map(|members| members.iter().rev().copied())
+        let end = self.ends[FULL as usize - 1] as usize;
+        self.order[..end].iter().rev().copied()
     }
 
-    /// The zspages that have objects and room, the sparsest group first; within a group the oldest
-    /// first.
+    /// The zspages that have objects and room, the sparsest group first.
     pub(crate) fn sparse(&self) -> impl Iterator<Item = u32> + '_ {
-        self.members[1..FULL as usize].iter().flatten().copied()
+        let (start, end) = (self.ends[0] as usize, self.ends[FULL as usize - 1] as usize);
+        self.order[start..end].iter().copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     #[test]
@@ -96,22 +144,63 @@ mod tests {
     #[test]
     fn the_fullest_group_with_room_comes_first() {
         let mut groups = Groups::default();
-        groups.insert(FULL, 1);
-        groups.insert(3, 2);
-        groups.insert(10, 3);
-        let place = groups.insert(10, 4);
-        groups.insert(0, 5);
-        assert_eq!(groups.with_room().collect::<Vec<_>>(), [4, 3, 2, 5]);
-        assert_eq!(groups.sparse().collect::<Vec<_>>(), [2, 3, 4]);
-        assert_eq!(groups.remove(10, place), None);
-        assert_eq!(groups.with_room().collect::<Vec<_>>(), [3, 2, 5]);
+        let add = |groups: &mut Groups, group, zspage| groups.insert(group, zspage, |_, _| ());
+        for (group, zspage) in [(FULL, 1), (3, 2), (10, 3), (10, 4), (0, 5)] {
+            add(&mut groups, group, zspage);
+        }
+        assert_eq!(groups.with_room().last(), Some(5));
+        let mut first: Vec<_> = groups.with_room().take(2).collect();
+        first.sort_unstable();
+        assert_eq!(first, [3, 4]);
+        assert_eq!(groups.with_room().nth(2), Some(2));
+        assert_eq!(groups.sparse().next(), Some(2));
+        assert_eq!(groups.sparse().count(), 3);
     }
 
+    /// Zspages wander from group to group; each knows its rank all the time.
     #[test]
-    fn removal_tells_who_took_the_place() {
+    fn ranks_and_counts_stay_right_whatever_moves() {
         let mut groups = Groups::default();
-        let first = groups.insert(5, 7);
-        groups.insert(5, 8);
-        assert_eq!(groups.remove(5, first), Some(8));
+        // Of each zspage its group and rank; the last is the one that a removal renames.
+        let zspages = RefCell::new(Vec::<(u8, u32)>::new());
+        let ranked = |zspage: u32, rank| zspages.borrow_mut()[zspage as usize].1 = rank;
+        let mut random = 1_u32;
+        let mut below = |n: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % n
+        };
+        for step in 0..20_000 {
+            let count = zspages.borrow().len() as u32;
+            let group = below(GROUPS as u32) as u8;
+            if count < 5 || (count < 60 && below(10) == 0) {
+                zspages.borrow_mut().push((group, 0));
+                let rank = groups.insert(group, count, ranked);
+                ranked(count, rank);
+            } else if below(10) == 0 {
+                let zspage = below(count);
+                let (from, rank) = zspages.borrow()[zspage as usize];
+                groups.remove(from, rank, ranked);
+                zspages.borrow_mut().swap_remove(zspage as usize);
+                if let Some(&(_, rank)) = zspages.borrow().get(zspage as usize) {
+                    groups.rename(rank, zspage);
+                }
+            } else {
+                let zspage = below(count);
+                let (from, rank) = zspages.borrow()[zspage as usize];
+                let rank = groups.change(from, group, rank, ranked);
+                zspages.borrow_mut()[zspage as usize] = (group, rank);
+            }
+            let zspages = zspages.borrow();
+            let mut counts = [0; GROUPS];
+            for (zspage, &(group, rank)) in zspages.iter().enumerate() {
+                assert_eq!(groups.order[rank as usize], zspage as u32, "step {step}");
+                let start = groups.ends[..group.into()].last().map_or(0, |&end| end);
+                let end = groups.ends.get(usize::from(group));
+                let end = end.map_or(zspages.len() as u32, |&end| end);
+                assert!((start..end).contains(&rank), "step {step}");
+                counts[usize::from(group)] += 1;
+            }
+            assert_eq!(groups.counts(), counts);
+        }
     }
 }

@@ -39,7 +39,11 @@ struct Directory<T, const SEGMENT: usize> {
     segments: Box<[AtomicPtr<Segment<T, SEGMENT>>]>,
 }
 
+#[repr(C)]
 struct Segment<T, const SEGMENT: usize> {
+    /// The checkers tell memory apart by where it begins: a header not where its segment does.
+    #[cfg(any(zslock_loom, zsalloc_shuttle))]
+    begin: u64,
     cells: [T; SEGMENT],
 }
 
@@ -150,6 +154,8 @@ impl<T: Default, const SEGMENT: usize> IndexTable<T, SEGMENT> {
         while !self.acquire_from(&mut new, wanted, out, pin) {
             // Without the lock, which is a leaf as the one of the pages is.
             let segment = self.pages.place(|| Segment {
+                #[cfg(any(zslock_loom, zsalloc_shuttle))]
+                begin: 0,
                 cells: std::array::from_fn(|_| T::default()),
             });
             match segment {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
-use crate::class::Slots;
 use crate::hold_time::HoldTimes;
+use crate::member::Member;
 use crate::pool::Pool;
 use crate::zspage::ZspageId;
 
@@ -24,7 +24,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         &self,
         class: usize,
         times: &HoldTimes,
-        see: impl Fn(&Slots<L>) -> T,
+        see: impl Fn(Member<'_, L>) -> T,
         id: impl Fn(&T) -> ZspageId,
     ) -> Vec<T> {
         self.list_slices(class, times, see, id, || ())
@@ -36,7 +36,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         &self,
         class: usize,
         times: &HoldTimes,
-        see: impl Fn(&Slots<L>) -> T,
+        see: impl Fn(Member<'_, L>) -> T,
         id: impl Fn(&T) -> ZspageId,
         mut between: impl FnMut(),
     ) -> Vec<T> {
@@ -49,10 +49,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             list.reserve(SLICE);
             between();
             let class = times.class(|| self.lock_class(class));
-            let zspages = class.zspages();
-            end = end.min(zspages.len());
+            end = end.min(class.len());
             let start = end.saturating_sub(SLICE);
-            list.extend(zspages[start..end].iter().rev().map(&see));
+            list.extend(class.members(start..end).rev().map(&see));
             end = start;
             let removals = *removals.get_or_insert(class.removals());
             if start == 0 {
@@ -86,7 +85,7 @@ mod tests {
         let list = pool.list_slices(
             class,
             &HoldTimes::default(),
-            |slots| slots.zspage().id(),
+            |zspage| zspage.id(),
             |&id| id,
             || {
                 // Nothing before the first; then one at the beginning and two near the end.

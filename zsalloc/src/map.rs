@@ -236,7 +236,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let entry = cell.load();
         // None: retired since the entry was loaded. The object is elsewhere, and the entry says so.
         let zspage = self.header(entry.zspage(), pin)?;
-        if zspage.lock.is_locked_exclusive() {
+        if zspage.lock().is_locked_exclusive() {
             self.counters.map_waited();
         }
         // SAFETY: alive while pinned; if the entry is unchanged below, the object keeps it alive
@@ -248,7 +248,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // fine too, as the index of a zspage is not reused while we are pinned.
         let unchanged = cell.load() == entry || is_broken("re-check omitted");
         unchanged.then(|| Mapped {
-            bytes: zspage.slot(entry.slot()),
+            bytes: zspage.slot(entry.slot(), self.table.slot_size(entry.len())),
             len: entry.len(),
             hold,
             pool: self,

@@ -87,7 +87,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let Mapped {
             bytes, len, hold, ..
         } = unsafe { target.map(index) };
-        (target.detach)(&hold.zspage().lock);
+        (target.detach)(hold.zspage().lock());
         MappedOwned {
             bytes,
             len,

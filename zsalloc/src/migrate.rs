@@ -5,7 +5,6 @@ use std::ptr::NonNull;
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
-use crate::class::Slots;
 use crate::error::MigrateError;
 use crate::pages::NoPages;
 use crate::pool::Pool;
@@ -92,21 +91,20 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let pin = reclaim::pin();
         let zspage = self.find(id, &pin).ok_or(NotMoved::Gone)?;
         // Pages come without the class lock. Do not fetch them in vain.
-        if zspage.lock.is_locked() {
+        if zspage.lock().is_locked() {
             return Err(NotMoved::Busy);
         }
-        let pages = zspage.pages();
+        let pages = self.pages_of(zspage);
         // Goes back at the end, whatever happens here, and without the class lock: it is declared
         // before the class.
         let mut run = self.pages.take_spare(pages).map_err(NotMoved::NoPages)?;
 
-        let mut class = self.lock_class(zspage.class());
-        let slots = class.get(zspage).ok_or(NotMoved::Gone)?;
-        let objects = slots.used();
+        let mut class = self.lock_class(zspage.slots.class());
+        let objects = class.get(zspage).ok_or(NotMoved::Gone)?.used();
         let hold = WriteHold::try_lock(zspage).ok_or(NotMoved::Busy)?;
         let old = zspage.base();
         // SAFETY: the new run is as long as the zspage and nobody else's.
-        unsafe { copy_objects(slots, run.base()) };
+        unsafe { copy_objects(zspage, class.slot_size(), run.base()) };
         zspage.set_base(run.base());
         // SAFETY: the zspage's run came from `take`, too, and is the zspage's no longer.
         unsafe { run.exchange(old) };
@@ -120,8 +118,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// The header that an id names, if the zspage still has one. Whether it is still in its class
     /// is known only with the class locked.
     pub(crate) fn find<'p>(&self, id: ZspageId, pin: &'p Pin) -> Option<&'p Zspage<L>> {
-        self.header(id.index, pin)
-            .filter(|zspage| zspage.id() == id)
+        self.zspages.find_by_id(id, pin)
     }
 }
 
@@ -130,16 +127,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 ///
 /// # Safety
 ///
-/// `new` is the start of memory as long as the zspage that nobody else accesses.
-unsafe fn copy_objects<L>(slots: &Slots<L>, new: NonNull<u8>) {
-    let zspage = slots.zspage();
-    let size = zspage.slot_size();
-    for (slot, _) in slots.objects() {
+/// `size` is the class's; `new` is the start of memory as long as the zspage that nobody else accesses.
+unsafe fn copy_objects<L>(zspage: &Zspage<L>, size: usize, new: NonNull<u8>) {
+    for (slot, _) in zspage.slots.objects() {
         // SAFETY: the slot lies in both runs, which do not overlap. No object of the zspage is
         // mapped (exclusive lock), so nobody writes it. The whole slot is initialised: sources give
         // zeroed pages.
         unsafe {
-            let (old, new) = (zspage.slot(slot), new.add(slot * size));
+            let (old, new) = (zspage.slot(slot, size), new.add(slot * size));
             shadow::read(old);
             shadow::stored(new, size);
             old.copy_to_nonoverlapping(new, size);

@@ -12,8 +12,9 @@ use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::chain::{Chain, Run};
-use crate::class::{Class, Slots};
+use crate::class::Class;
 use crate::hold_time::HoldTimes;
+use crate::member::Member;
 use crate::pool::Pool;
 use crate::zspage::ZspageId;
 
@@ -31,16 +32,15 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn of<L: RawRwLock>(slots: &Slots<L>) -> Self {
-        let zspage = slots.zspage();
+    pub(crate) fn of<L: RawRwLock>(member: Member<'_, L>) -> Self {
         Self {
-            id: zspage.id(),
+            id: member.id(),
             // A zspage has at most 16 pages and 32768 slots.
-            pages: zspage.pages() as u16,
-            slots: slots.slots() as u16,
-            used: slots.used() as u16,
-            isolated: slots.isolated,
-            mapped: zspage.lock.is_locked(),
+            pages: member.pages() as u16,
+            slots: member.slots() as u16,
+            used: member.used() as u16,
+            isolated: member.isolated(),
+            mapped: member.zspage().lock().is_locked(),
         }
     }
 

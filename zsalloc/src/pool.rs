@@ -23,8 +23,8 @@ use crate::pages::{NoPages, Pages};
 use crate::primitive::is_broken;
 use crate::reclaim::{self, Pin};
 use crate::stats::Counters;
-use crate::zspage::{Zspage, ZspageId};
-use crate::zspage_table::{Ending, ZspageTable, next_serial};
+use crate::zspage::{Zspage, next_serial};
+use crate::zspage_table::{Ending, ZspageTable};
 
 /// The id of the next pool; ids start at 1 and are never reused. 0: exhausted.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
@@ -207,6 +207,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         self.zspages.find(index, pin)
     }
 
+    /// The length of a zspage in pages.
+    pub(crate) fn pages_of(&self, zspage: &Zspage<L>) -> usize {
+        let slots = &zspage.slots;
+        self.table.chain(slots.class()).pages_for(slots.count())
+    }
+
     /// Makes a zspage that is in no class yet.
     pub(crate) fn new_zspage(
         &self,
@@ -224,15 +230,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             unsafe { self.pages.give(base, run.pages) };
             return Err(NoPages::Source);
         };
-        let serial = next_serial(&NEXT_SERIAL);
-        let id = ZspageId { index, serial };
-        let size = self.table.chain(class).size();
-        let zspage = Zspage::new(lock, id, class, size, run.pages, base);
         let cell = self.zspages.get(index, pin).expect("the index is live");
         // SAFETY: the index was acquired just now.
-        let header = unsafe { cell.fill(zspage) };
-        cell.publish(serial);
-        Ok(header)
+        let zspage = unsafe { cell.fill(lock, index, (class, run.slots), base) };
+        zspage.publish(next_serial(&NEXT_SERIAL));
+        Ok(zspage.into())
     }
 
     /// Gives the pages of a zspage back at once, and frees its header when nobody can look at it
@@ -245,12 +247,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     pub(crate) unsafe fn retire_zspage(&self, header: NonNull<Zspage<L>>, pin: &Pin) {
         // SAFETY: alive until the deferred function below runs, which is not while we are pinned.
         let zspage = unsafe { header.as_ref() };
-        let index = zspage.id().index;
+        let index = zspage.slots.index();
+        let (base, pages) = (zspage.base(), self.pages_of(zspage));
         // First nobody new can find the header, then its freeing is deferred: the epoch protects
         // only those who were pinned by then.
-        let cell = self.zspages.get(index, pin).expect("the index is live");
         if !is_broken("header cleared late") {
-            cell.clear();
+            zspage.clear();
         }
         if is_broken("index free at once") {
             self.zspages.release([index], pin);
@@ -273,9 +275,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
         // is fine: nobody can migrate what is in no class. Last, as a page source may panic.
         // SAFETY: `take` gave this run to the zspage, and no object is left in it.
-        unsafe { self.pages.give(zspage.base(), zspage.pages()) };
+        unsafe { self.pages.give(base, pages) };
         if is_broken("header cleared late") {
-            cell.clear();
+            zspage.clear();
         }
     }
 }
@@ -304,12 +306,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     fn end_zspages(&mut self) {
         // Exclusive access: no map, no other thread. What was retired earlier does not need the
         // pool: it shares the zspage table.
-        for class in &mut self.classes {
+        for (chain, class) in self.table.chains().iter().zip(&mut self.classes) {
             while let Some(header) = class.get_mut().pop() {
                 // SAFETY: filled in by `new_zspage`; it was in a class, so not retired.
                 let zspage = unsafe { Ending::new(header) };
                 // SAFETY: the run is the zspage's; all objects end here.
-                unsafe { self.pages.give(zspage.base(), zspage.pages()) };
+                unsafe {
+                    self.pages
+                        .give(zspage.base(), chain.pages_for(zspage.slots.count()))
+                };
             }
         }
     }

@@ -8,8 +8,8 @@ use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
 use crate::backend::region::REGION_BYTES;
-use crate::class::Slots;
 use crate::hold_time::HoldTimes;
+use crate::member::Member;
 use crate::pool::Pool;
 use crate::zspage::ZspageId;
 
@@ -142,17 +142,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 
     /// Where the zspages of a class are.
     pub(crate) fn locate(&self, class: usize) -> Vec<Located> {
-        let see = |slots: &Slots<L>| {
-            let zspage = slots.zspage();
-            Located {
-                id: zspage.id(),
-                class,
-                pages: zspage.pages(),
-                objects: slots.used(),
-                slots: slots.slots(),
-                mapped: zspage.lock.is_locked(),
-                base: zspage.base(),
-            }
+        let see = |member: Member<'_, L>| Located {
+            id: member.id(),
+            class,
+            pages: member.pages(),
+            objects: member.used(),
+            slots: member.slots(),
+            mapped: member.zspage().lock().is_locked(),
+            base: member.zspage().base(),
         };
         self.list_class(class, &HoldTimes::default(), see, |zspage| zspage.id)
     }

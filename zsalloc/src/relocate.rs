@@ -33,7 +33,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         if let Some(prepare) = self.prepare_exclusive {
             let pin = reclaim::pin();
             let headers = sources.into_iter().filter_map(|id| self.find(id, &pin));
-            let locks: Vec<&L> = headers.map(|zspage| &zspage.lock).collect();
+            let locks: Vec<&L> = headers.map(Zspage::lock).collect();
             prepare(&locks);
         }
     }
@@ -52,10 +52,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let Some(zspage) = self.find(source, &pin) else {
             return Step::Gone;
         };
-        let mut class = times.class(|| self.lock_class(zspage.class()));
-        let Some(slots) = class.get(zspage).filter(|slots| !slots.isolated) else {
+        let mut class = times.class(|| self.lock_class(zspage.slots.class()));
+        let slots = &zspage.slots;
+        if class.get(zspage).is_none_or(|member| member.isolated()) {
             return Step::Gone;
-        };
+        }
         let objects = slots.used().min(max_moves);
         if !destinations.have_room(self, &class, objects, &pin) {
             return Step::NoRoom;
@@ -64,10 +65,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             return Step::Busy;
         };
         // From the end: what is thinned keeps its first pages, and is filled from the front again.
-        let (mut slot, mut left) = (slots.slots(), objects);
+        let (mut slot, mut left) = (slots.count(), objects);
         while left > 0 {
             slot -= 1;
-            if let Some(owner) = class.owner(zspage, slot) {
+            if let Some(owner) = slots.owner(slot) {
                 let to = destinations.first_with_room(self, &class, &pin);
                 self.move_object(&mut class, (zspage, slot), to, owner, &pin);
                 left -= 1;
@@ -76,13 +77,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // Readers that wait for this zspage find their entries changed and go where they point. Before
         // the zspage leaves its class, so that it is not lost should the lock's code panic.
         drop(hold);
-        let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
-        let header = empty.then(|| class.remove(zspage));
+        let header = (slots.used() == 0).then(|| class.remove(zspage));
         drop(class);
         let Some(header) = header else {
             return Step::Thinned { objects };
         };
-        let pages = zspage.pages();
+        let pages = self.pages_of(zspage);
         // SAFETY: removed from its class just now, by us, empty, and the exclusive lock released.
         unsafe { self.retire_zspage(header, &pin) };
         Step::Emptied { objects, pages }
@@ -100,7 +100,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let cell = self.handles.cell(owner, pin);
         let len = cell.load().len();
         let to = class.take_slot(destination, owner);
-        let moved = Entry::new(destination.id().index, to, len);
+        let moved = Entry::new(destination.slots.index(), to, len);
         if is_broken("publish before copy") {
             cell.publish(moved);
         }
@@ -108,14 +108,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // mapped, as its zspage is locked exclusively. The other slot was free, so no reference
         // goes there, even if its neighbours are mapped.
         unsafe {
-            let (from, to) = (source.slot(slot), destination.slot(to));
+            let size = class.slot_size();
+            let (from, to) = (source.slot(slot, size), destination.slot(to, size));
             shadow::read(from);
             shadow::stored(to, len);
             from.copy_to_nonoverlapping(to, len);
         }
         // After the copy: a reader that sees the entry sees the bytes.
         cell.publish(moved);
-        shadow::freed(source.slot(slot));
+        shadow::freed(source.slot(slot, class.slot_size()));
         class.put_slot(source, slot);
     }
 
@@ -128,7 +129,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let id = unsafe { header.as_ref() }.id();
         let mut class = times.class(|| self.lock_class(class));
         // SAFETY: a new header of this class; it is removed before it is retired.
-        unsafe { class.add(header, run.slots, true) };
+        unsafe { class.add(header, true) };
         Some(id)
     }
 
@@ -142,11 +143,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let mut class = times.class(|| self.lock_class(class));
         // It is still in the class: nobody else retires an isolated zspage.
         class.end_isolation(zspage);
-        let empty = class.get(zspage).is_some_and(|slots| slots.used() == 0);
-        let retired = empty.then(|| class.remove(zspage));
+        let retired = (zspage.slots.used() == 0).then(|| class.remove(zspage));
         drop(class);
         let Some(header) = retired else { return 0 };
-        let pages = zspage.pages();
+        let pages = self.pages_of(zspage);
         // SAFETY: removed from its class just now, by us, and empty. The exclusive lock is held only
         // with the class locked, so nobody holds it.
         unsafe { self.retire_zspage(header, &pin) };
@@ -260,6 +260,6 @@ fn room_of<'p, L: RawRwLock, S: PageSource>(
     pin: &'p Pin,
 ) -> Option<(&'p Zspage<L>, usize)> {
     let zspage = pool.find(id, pin)?;
-    let slots = class.get(zspage)?;
-    Some((zspage, slots.room()))
+    let room = class.get(zspage)?.room();
+    Some((zspage, room))
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
-use crate::class::Slots;
 use crate::fullness::GROUPS;
 use crate::hold_time::HoldTimes;
+use crate::member::Member;
 use crate::plan::surplus;
 use crate::pool::Pool;
 use crate::zspage::ZspageInfo;
@@ -205,7 +205,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         for (index, chain) in self.table.chains().iter().enumerate() {
             let class = self.lock_class(index);
             stats.objects += class.objects();
-            stats.zspages += class.zspages().len();
+            stats.zspages += class.len();
             stats.freeable += surplus(chain, &class);
             stats.discarded_pages += class.discarded_pages();
             stats.metadata_bytes += class.bytes();
@@ -268,13 +268,13 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     pub fn zspages(&self) -> impl Iterator<Item = ZspageInfo> + use<L, S> {
         let mut list = Vec::new();
         for (index, chain) in self.table.chains().iter().enumerate() {
-            let see = |slots: &Slots<L>| ZspageInfo {
-                id: slots.zspage().id(),
+            let see = |member: Member<'_, L>| ZspageInfo {
+                id: member.id(),
                 size: chain.size(),
-                pages: slots.zspage().pages(),
-                slots: slots.slots(),
-                used: slots.used(),
-                mapped: slots.zspage().lock.is_locked(),
+                pages: member.pages(),
+                slots: member.slots(),
+                used: member.used(),
+                mapped: member.zspage().lock().is_locked(),
             };
             list.extend(self.list_class(index, &HoldTimes::default(), see, |zspage| zspage.id));
         }

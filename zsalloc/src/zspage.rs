@@ -1,16 +1,19 @@
 //! Zspages: runs of pages that hold the objects of one class, and the lock that keeps them in
 //! place while one is mapped.
 
+use std::cell::UnsafeCell;
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{self, Ordering};
 
 use lock_api::RawRwLock;
 
 use crate::at_once;
-use crate::primitive::{AtomicPtr, is_broken, shadow};
+use crate::order;
+use crate::primitive::{AtomicPtr, AtomicU32, is_broken, ordering, shadow};
 use crate::reclaim::{self, Pin};
+use crate::slots::Slots;
 
 /// Names a zspage, for [`Pool::migrate`](crate::Pool::migrate). Not reused within 2^32 zspages of
 /// a process; an id of a zspage that no longer exists, or is another pool's, is recognised.
@@ -39,76 +42,127 @@ pub struct ZspageInfo {
     pub mapped: bool,
 }
 
-/// `place` of a zspage that belongs to no class any more.
-pub(crate) const NOT_LISTED: u32 = u32::MAX;
+/// The mark of a header that no zspage has.
+const VACANT: u32 = 0;
 
-/// What a reader needs to find an object: the part of a zspage that is read without the class lock.
-/// Freed through the epoch.
+/// What is known about a zspage: its header. It lies in the zspage table, whose
+/// [cells](crate::zspage_table::ZspageCell) say when it may be borrowed.
+#[repr(C)]
 pub(crate) struct Zspage<L> {
-    /// Shared: nothing in the zspage moves. Exclusive: no object of it is mapped. Under the class
-    /// lock it is only tried.
-    pub(crate) lock: L,
-    /// The position in the class's list, or `NOT_LISTED`. Under the class lock.
-    place: AtomicU32,
+    /// The serial number of the zspage while it can be found, otherwise `VACANT`.
+    mark: AtomicU32,
+    /// Invariant: initialised from `fill` to `end`.
+    lock: UnsafeCell<MaybeUninit<L>>,
     /// Invariant: changes only under the class lock *and* the exclusive zspage lock, so that either
     /// lock permits reading it.
     base: AtomicPtr<u8>,
-    slot_size: u32,
-    class: u16,
-    pages: u16,
-    id: ZspageId,
+    pub(crate) slots: Slots,
+}
+
+// SAFETY: a lock that any thread may use, reached by reference but when its zspage begins and ends, and
+// words that are atomics.
+unsafe impl<L: Send + Sync> Sync for Zspage<L> {}
+
+impl<L> Default for Zspage<L> {
+    fn default() -> Self {
+        Self {
+            mark: AtomicU32::new(VACANT),
+            lock: UnsafeCell::new(MaybeUninit::uninit()),
+            base: AtomicPtr::default(),
+            slots: Slots::default(),
+        }
+    }
 }
 
 impl<L> Zspage<L> {
-    /// The caller passes sizes that fit: a class has at most 16 pages of at most 64 KiB.
-    pub(crate) fn new(
+    /// Begins a zspage, which nobody can find yet. The caller passes sizes that fit: a class has at most
+    /// 16 pages of at most 64 KiB.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else uses the header, and the zspage that had it before has [ended](Self::end).
+    pub(crate) unsafe fn fill(
+        &self,
         lock: L,
-        id: ZspageId,
+        index: u32,
         class: usize,
-        slot_size: usize,
-        pages: usize,
+        slots: usize,
         base: NonNull<u8>,
-    ) -> Self {
-        Self {
-            lock,
-            place: AtomicU32::new(NOT_LISTED),
-            base: AtomicPtr::new(base.as_ptr()),
-            slot_size: slot_size as u32,
-            class: class as u16,
-            pages: pages as u16,
-            id,
+    ) {
+        // SAFETY: nobody else uses the header.
+        unsafe {
+            (*self.lock.get()).write(lock);
+            self.slots.fill(index, class, slots);
+        }
+        // Relaxed: `publish` comes after.
+        self.base.store(base.as_ptr(), Ordering::Relaxed);
+    }
+
+    /// Lets the zspage be found under this serial number.
+    pub(crate) fn publish(&self, serial: u32) {
+        // Release: pairs with the Acquire in `found`.
+        self.mark.store(serial, ordering(order::HEADER_PUBLISH));
+    }
+
+    /// Lets nobody find the zspage any more.
+    pub(crate) fn clear(&self) {
+        // Release: pairs with the Acquire in `found`; the objects' entries were changed before.
+        self.mark.store(VACANT, ordering(order::HEADER_CLEAR));
+    }
+
+    /// The serial number under which the zspage is found, if it is.
+    #[inline(always)]
+    pub(crate) fn found(&self) -> Option<u32> {
+        // Acquire: pairs with the Release in `publish` (the header is initialised), and with that in
+        // `clear` (whoever finds nothing also finds the entry changed).
+        let mark = self.mark.load(ordering(order::HEADER_LOAD));
+        (mark != VACANT).then_some(mark)
+    }
+
+    /// Drops what `fill` was given.
+    ///
+    /// # Safety
+    ///
+    /// Filled, and nobody uses the header until it is filled again.
+    pub(crate) unsafe fn end(&self) {
+        // SAFETY: nobody uses the header.
+        unsafe { self.slots.end() };
+        // Last, as a lock's code may panic.
+        // SAFETY: filled, so the lock is initialised; dropped once.
+        unsafe { (*self.lock.get()).assume_init_drop() };
+    }
+
+    /// Shared: nothing in the zspage moves. Exclusive: no object of it is mapped. Under the class
+    /// lock it is only tried.
+    #[inline(always)]
+    pub(crate) fn lock(&self) -> &L {
+        // SAFETY: whoever has a reference to a zspage found it, or has just filled it; and it does not end
+        // while they have it.
+        unsafe { (*self.lock.get()).assume_init_ref() }
+    }
+
+    /// The lock without a borrow of the rest of the header.
+    ///
+    /// # Safety
+    ///
+    /// The zspage does not end while the lock is borrowed.
+    #[inline(always)]
+    unsafe fn lock_alone<'l>(zspage: NonNull<Self>) -> &'l L {
+        // SAFETY: the caller keeps the header, and so an initialised lock.
+        unsafe { (*UnsafeCell::raw_get(&raw const (*zspage.as_ptr()).lock)).assume_init_ref() }
+    }
+
+    /// Its name, while it can be found.
+    pub(crate) fn id(&self) -> ZspageId {
+        ZspageId {
+            index: self.slots.index(),
+            // Relaxed: nothing is reached by it.
+            serial: self.mark.load(Ordering::Relaxed),
         }
     }
 
-    pub(crate) fn id(&self) -> ZspageId {
-        self.id
-    }
-
-    pub(crate) fn class(&self) -> usize {
-        self.class as usize
-    }
-
-    pub(crate) fn pages(&self) -> usize {
-        self.pages as usize
-    }
-
-    pub(crate) fn slot_size(&self) -> usize {
-        self.slot_size as usize
-    }
-
-    /// The position in the class's list. Call with the class locked.
-    pub(crate) fn place(&self) -> u32 {
-        // Relaxed: read and written under the class lock.
-        self.place.load(Ordering::Relaxed)
-    }
-
-    /// Call with the class locked.
-    pub(crate) fn set_place(&self, place: u32) {
-        // Relaxed: read and written under the class lock.
-        self.place.store(place, Ordering::Relaxed);
-    }
-
     /// The address of the first slot. Call with the class or the zspage locked.
+    #[inline(always)]
     pub(crate) fn base(&self) -> NonNull<u8> {
         // Relaxed: either lock orders this after the last change.
         let base = self.base.load(Ordering::Relaxed);
@@ -121,10 +175,23 @@ impl<L> Zspage<L> {
         self.base.store(base.as_ptr(), Ordering::Relaxed);
     }
 
-    /// The address of a slot. Call with the class or the zspage locked.
-    pub(crate) fn slot(&self, slot: usize) -> NonNull<u8> {
+    /// The address of a slot, in a class of slots of `size` bytes. Call with the class or the zspage
+    /// locked.
+    #[inline(always)]
+    pub(crate) fn slot(&self, slot: usize, size: usize) -> NonNull<u8> {
         // SAFETY: slots lie within the run, which is one allocation.
-        unsafe { self.base().add(slot * self.slot_size()) }
+        unsafe { self.base().add(slot * size) }
+    }
+}
+
+/// A serial number that is no mark of a vacant header.
+pub(crate) fn next_serial(next: &atomic::AtomicU32) -> u32 {
+    loop {
+        // Relaxed: only uniqueness matters.
+        let serial = next.fetch_add(1, Ordering::Relaxed);
+        if serial != VACANT {
+            return serial;
+        }
     }
 }
 
@@ -146,7 +213,7 @@ impl<L: RawRwLock> ReadHold<L> {
     pub(crate) unsafe fn lock(zspage: NonNull<Zspage<L>>) -> Self {
         shadow::read(zspage);
         // SAFETY: the caller keeps the header alive.
-        let guard = unsafe { zspage.as_ref() }.lock.lock_shared();
+        let guard = unsafe { zspage.as_ref() }.lock().lock_shared();
         Self {
             zspage,
             guard: ManuallyDrop::new(guard),
@@ -161,7 +228,7 @@ impl<L: RawRwLock> ReadHold<L> {
     #[track_caller]
     pub(crate) unsafe fn try_lock(zspage: NonNull<Zspage<L>>) -> Option<Self> {
         // SAFETY: the caller keeps the header alive.
-        let guard = unsafe { zspage.as_ref() }.lock.try_lock_shared()?;
+        let guard = unsafe { zspage.as_ref() }.lock().try_lock_shared()?;
         Some(Self {
             zspage,
             guard: ManuallyDrop::new(guard),
@@ -202,7 +269,7 @@ impl<L: RawRwLock> ReadHold<L> {
         // `Arc`'s drop.
         // SAFETY: while the zspage is held, whoever made the hold keeps the header alive. The guard is from this
         // lock, which is one of a pool's and thus `'static`.
-        unsafe { at_once::try_unlock_shared(&(*zspage.as_ptr()).lock, guard) }?;
+        unsafe { at_once::try_unlock_shared(Zspage::lock_alone(zspage), guard) }?;
         if is_broken("touched after unlocking at once") {
             shadow::read(zspage);
         }
@@ -239,7 +306,7 @@ impl<L: RawRwLock> ReadHold<L> {
     unsafe fn unlock(zspage: NonNull<Zspage<L>>, guard: L::SharedGuard) {
         // SAFETY: the guard is from this lock; the header is alive now by the promise of whoever
         // made the hold, and the pin keeps it so until the lock is done with it.
-        unsafe { zspage.as_ref().lock.unlock_shared(guard) };
+        unsafe { zspage.as_ref().lock().unlock_shared(guard) };
         // As if the lock touched its word last of all: some do.
         shadow::read(zspage);
     }
@@ -281,7 +348,7 @@ pub(crate) struct WriteHold<'z, L: RawRwLock> {
 
 impl<'z, L: RawRwLock> WriteHold<'z, L> {
     pub(crate) fn try_lock(zspage: &'z Zspage<L>) -> Option<Self> {
-        let guard = zspage.lock.try_lock_exclusive()?;
+        let guard = zspage.lock().try_lock_exclusive()?;
         let mut hold = Self {
             zspage,
             guard: Some(guard),
@@ -295,7 +362,7 @@ impl<'z, L: RawRwLock> WriteHold<'z, L> {
     fn release(&mut self) {
         if let Some(guard) = self.guard.take() {
             // SAFETY: the guard is from this lock, which the reference keeps alive.
-            unsafe { self.zspage.lock.unlock_exclusive(guard) };
+            unsafe { self.zspage.lock().unlock_exclusive(guard) };
         }
     }
 }
@@ -309,9 +376,29 @@ impl<L: RawRwLock> Drop for WriteHold<'_, L> {
 impl<L> fmt::Debug for Zspage<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Zspage")
-            .field("id", &self.id)
-            .field("class", &self.class)
-            .field("pages", &self.pages)
+            .field("id", &self.id())
+            .field("class", &self.slots.class())
+            .field("slots", &self.slots.count())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_zspage_is_marked_as_vacant() {
+        let next = atomic::AtomicU32::new(u32::MAX);
+        assert_eq!([next_serial(&next), next_serial(&next)], [u32::MAX, 1]);
+    }
+
+    /// Of four headers none has what a reader needs in two lines of the cache.
+    #[cfg(not(any(zslock_loom, zsalloc_shuttle, feature = "debug-lockdep")))]
+    #[test]
+    fn a_header_takes_48_bytes_and_its_first_16_are_a_readers() {
+        type Header = Zspage<zslock::RawZsLock>;
+        assert_eq!(size_of::<Header>(), 48);
+        assert_eq!(std::mem::offset_of!(Header, slots), 16);
     }
 }

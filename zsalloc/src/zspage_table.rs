@@ -1,106 +1,86 @@
 //! The zspage table: from a zspage's index to its header, which lies in the table itself, so that a
 //! lookup has one place less to wait for.
 
-use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
 
 use crate::index_table::IndexTable;
-use crate::order;
+use crate::primitive::shadow;
 use crate::primitive::size::ZSPAGE_SEGMENT;
-use crate::primitive::{AtomicU32, ordering, shadow};
 use crate::reclaim::Pin;
-use crate::zspage::Zspage;
+use crate::zspage::{Zspage, ZspageId};
 
 /// All zspages of a pool.
 pub(crate) type ZspageTable<L> = IndexTable<ZspageCell<L>, ZSPAGE_SEGMENT>;
 
-/// The mark of a place where no zspage can be found.
-const VACANT: u32 = 0;
-
 /// One zspage's place in the table. It stays at its address.
 ///
-/// While its index is free, a place is vacant and empty. Whoever has acquired the index [fills](Self::fill)
-/// it, and [publishes](Self::publish) the zspage. In the end the zspage is [cleared](Self::clear): from then
-/// on nobody can find it, and when all who had found it before have unpinned, it is
-/// [emptied](Ending) and the index is released.
-// The mark comes first, so that a header and the segment that it is in do not begin at one address: the
-// checkers tell memory apart by where it begins.
-#[repr(C)]
-pub(crate) struct ZspageCell<L> {
-    /// The serial number of the zspage while it can be found, otherwise `VACANT`.
-    mark: AtomicU32,
-    /// Invariant: initialised from `fill` until it is emptied. Written only while the mark is `VACANT` and
-    /// nobody is pinned who has found another mark since the index was acquired; so who finds one may
-    /// borrow it as long as they are pinned.
-    zspage: UnsafeCell<MaybeUninit<Zspage<L>>>,
-}
-
-// SAFETY: a zspage is shared by those who find its mark, and is made and ended by threads of its
-// pool's: `Zspage<L>` is `Sync` and `Send` with `L`.
-unsafe impl<L: Send + Sync> Sync for ZspageCell<L> {}
+/// Invariant: while its index is free, a place is vacant and its header is not filled. Whoever has acquired
+/// the index fills the header and publishes the zspage. In the end the zspage is cleared: from then on
+/// nobody can find it, and when all who had found it before have unpinned, its header [ends](Ending) and the
+/// index is released. So who finds a mark, pinned, may borrow the header as long as they are pinned.
+pub(crate) struct ZspageCell<L>(Zspage<L>);
 
 impl<L> Default for ZspageCell<L> {
     fn default() -> Self {
-        Self {
-            mark: AtomicU32::new(VACANT),
-            zspage: UnsafeCell::new(MaybeUninit::uninit()),
-        }
+        Self(Zspage::default())
     }
 }
 
 impl<L> ZspageCell<L> {
-    /// Puts a new zspage here, which nobody can find yet.
+    /// Begins a zspage here, which nobody can find until it is published.
     ///
     /// # Safety
     ///
     /// The caller has acquired the index of this place and not filled it since.
-    pub(crate) unsafe fn fill(&self, zspage: Zspage<L>) -> NonNull<Zspage<L>> {
-        // SAFETY: vacant, and the index was released (if it ever was in use) when nobody was left who
-        // had found it; so the caller alone uses this place.
-        let header = NonNull::from(unsafe { (*self.zspage.get()).write(zspage) });
-        shadow::written(header);
-        header
+    pub(crate) unsafe fn fill(
+        &self,
+        lock: L,
+        index: u32,
+        (class, slots): (usize, usize),
+        base: NonNull<u8>,
+    ) -> &Zspage<L> {
+        shadow::written(NonNull::from(&self.0));
+        // SAFETY: vacant, and the index was released (if it ever was in use) when nobody was left who had
+        // found the zspage before, which had ended.
+        unsafe { self.0.fill(lock, index, class, slots, base) };
+        &self.0
     }
 
-    /// Lets the zspage that was filled in be found.
-    pub(crate) fn publish(&self, serial: u32) {
-        // Release: pairs with the Acquire in `zspage`.
-        self.mark.store(serial, ordering(order::HEADER_PUBLISH));
-    }
-
-    /// Lets nobody find the zspage any more.
-    pub(crate) fn clear(&self) {
-        // Release: pairs with the Acquire in `zspage`; the objects' entries were changed before.
-        self.mark.store(VACANT, ordering(order::HEADER_CLEAR));
-    }
-
-    /// The zspage, if it can be found. It lives as long as the pin, though it may be retired meanwhile.
-    #[inline]
-    fn zspage<'p>(&'p self, _pin: &'p Pin) -> Option<&'p Zspage<L>> {
-        // Acquire: pairs with the Release in `publish` (the header is initialised), and with that in
-        // `clear` (whoever finds nothing also finds the entry changed).
-        if self.mark.load(ordering(order::HEADER_LOAD)) == VACANT {
-            return None;
-        }
-        // SAFETY: filled before it was marked; and emptied, and filled again, only after this thread,
-        // which was pinned when it found the mark, has unpinned.
-        let header = unsafe { (*self.zspage.get()).assume_init_ref() };
-        shadow::read(NonNull::from(header));
-        Some(header)
+    /// The zspage and its serial number, if it can be found. It lives as long as the pin, though it may be
+    /// retired meanwhile.
+    #[inline(always)]
+    fn zspage<'p>(&'p self, _pin: &'p Pin) -> Option<(&'p Zspage<L>, u32)> {
+        let serial = self.0.found()?;
+        shadow::read(NonNull::from(&self.0));
+        Some((&self.0, serial))
     }
 }
 
-/// A zspage that nobody else can reach any more. Dropping it empties its place.
+impl<L> ZspageTable<L> {
+    /// The header behind an index that was read from an entry. It is alive while the pin lasts, though the
+    /// zspage may be retired meanwhile; `None` if it is already.
+    #[inline(always)]
+    pub(crate) fn find<'p>(&self, index: u32, pin: &'p Pin) -> Option<&'p Zspage<L>> {
+        let (zspage, _) = self.get(index, pin)?.zspage(pin)?;
+        Some(zspage)
+    }
+
+    /// The header that an id names, if the zspage still has one.
+    pub(crate) fn find_by_id<'p>(&self, id: ZspageId, pin: &'p Pin) -> Option<&'p Zspage<L>> {
+        let (zspage, serial) = self.get(id.index, pin)?.zspage(pin)?;
+        (serial == id.serial).then_some(zspage)
+    }
+}
+
+/// A zspage that nobody else can reach any more. Its header ends when this is dropped.
 pub(crate) struct Ending<L>(NonNull<Zspage<L>>);
 
 impl<L> Ending<L> {
     /// # Safety
     ///
-    /// The header lies in its place, whose index stays acquired until this is dropped, is not ended yet,
-    /// and nobody uses it from now on.
+    /// The header is filled, the index of its place stays acquired until this is dropped, and nobody else
+    /// uses it from now on.
     pub(crate) unsafe fn new(header: NonNull<Zspage<L>>) -> Self {
         Self(header)
     }
@@ -110,7 +90,7 @@ impl<L> Deref for Ending<L> {
     type Target = Zspage<L>;
 
     fn deref(&self) -> &Zspage<L> {
-        // SAFETY: ours until it is dropped, as the maker promised.
+        // SAFETY: ours until this is dropped, as the maker promised.
         unsafe { self.0.as_ref() }
     }
 }
@@ -118,39 +98,7 @@ impl<L> Deref for Ending<L> {
 impl<L> Drop for Ending<L> {
     fn drop(&mut self) {
         shadow::freed(self.0);
-        // SAFETY: filled in and used by nobody else, as the maker promised; dropped once, here.
-        unsafe { self.0.drop_in_place() };
-    }
-}
-
-impl<L> ZspageTable<L> {
-    /// The header behind an index that was read from an entry, a list or an id. It is alive while the pin
-    /// lasts, though the zspage may be retired meanwhile; `None` if it is already.
-    #[inline]
-    pub(crate) fn find<'p>(&self, index: u32, pin: &'p Pin) -> Option<&'p Zspage<L>> {
-        self.get(index, pin)?.zspage(pin)
-    }
-}
-
-/// A serial number that no mark of a vacant place is.
-pub(crate) fn next_serial(next: &std::sync::atomic::AtomicU32) -> u32 {
-    loop {
-        // Relaxed: only uniqueness matters.
-        let serial = next.fetch_add(1, Ordering::Relaxed);
-        if serial != VACANT {
-            return serial;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicU32;
-
-    #[test]
-    fn no_zspage_is_marked_as_vacant() {
-        let next = AtomicU32::new(u32::MAX);
-        assert_eq!([next_serial(&next), next_serial(&next)], [u32::MAX, 1]);
+        // SAFETY: filled and used by nobody else, as the maker promised; and this is dropped once.
+        unsafe { self.end() };
     }
 }
