@@ -225,7 +225,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         self.handles.cell(index, pin).publish(entry);
         Reserved {
             handle: self.new_handle(index),
-            slot: zspage.slot(slot, class.slot_size()),
+            slot: zspage.slot(slot),
             hold,
         }
     }

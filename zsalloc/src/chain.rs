@@ -161,12 +161,6 @@ impl ClassTable {
         self.serves[raw] as usize
     }
 
-    /// The length of the slots of objects of `len` bytes.
-    #[inline]
-    pub(crate) fn slot_size(&self, len: usize) -> usize {
-        self.chains[self.index_of(len)].size
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         let runs: usize = self.chains.iter().map(|chain| chain.runs.capacity()).sum();
         size_of_val(&*self.serves) + size_of_val(&*self.chains) + runs * size_of::<Run>()

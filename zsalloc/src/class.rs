@@ -24,6 +24,8 @@ pub(crate) struct Class<L> {
     objects: usize,
     pages: usize,
     slots: usize,
+    /// The bytes of the boxes with the owners of slots.
+    owner_bytes: usize,
     discarded_pages: usize,
     /// Counts what may have made a page idle: slots freed, runs that may hold memory.
     idle_hints: u64,
@@ -53,6 +55,7 @@ impl<L> Class<L> {
             objects: 0,
             pages: 0,
             slots: 0,
+            owner_bytes: 0,
             discarded_pages: 0,
             idle_hints: 0,
             hints_followed: 0,
@@ -212,6 +215,7 @@ impl<L> Class<L> {
         self.new_run(zspage);
         self.pages += Member::new(self, zspage).pages();
         self.slots += slots.count();
+        self.owner_bytes += slots.owner_bytes();
     }
 
     /// Removes a zspage without objects; the caller retires it.
@@ -221,6 +225,7 @@ impl<L> Class<L> {
         debug_assert_eq!(slots.used(), 0);
         self.pages -= Member::new(self, zspage).pages();
         self.slots -= slots.count();
+        self.owner_bytes -= slots.owner_bytes();
         self.discarded_pages -= slots.discarded.get().count_ones() as usize;
         self.removals += 1;
         let ranked = ranked(&self.zspages);
@@ -299,7 +304,7 @@ impl<L> Class<L> {
     /// The bytes of the class's lists and owners.
     pub(crate) fn bytes(&self) -> usize {
         self.zspages.capacity() * size_of::<NonNull<Zspage<L>>>()
-            + self.slots * size_of::<u32>()
+            + self.owner_bytes
             + self.groups.bytes()
             + self.spare_handles.capacity() * size_of::<u32>()
     }

@@ -225,7 +225,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let zspage = self
             .header(entry.zspage(), pin)
             .expect("a zspage with an object is not retired");
-        shadow::freed(zspage.slot(entry.slot(), class.slot_size()));
+        shadow::freed(zspage.slot(entry.slot()));
         let emptied = class.put_slot(zspage, entry.slot());
         let retired = emptied.then(|| class.remove(zspage));
         self.put_handle(class, index, pin);

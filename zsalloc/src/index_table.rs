@@ -47,6 +47,23 @@ struct Segment<T, const SEGMENT: usize> {
     cells: [T; SEGMENT],
 }
 
+impl<T: Default, const SEGMENT: usize> Segment<T, SEGMENT> {
+    /// Makes the cells, one by one: together they may be too long for the stack.
+    ///
+    /// # Safety
+    ///
+    /// `place` is writable, as long and as aligned as a segment, and nobody else's.
+    unsafe fn begin(place: NonNull<Self>) {
+        // SAFETY: the caller's promise; no reference to what is not initialised is made.
+        unsafe {
+            #[cfg(any(zslock_loom, zsalloc_shuttle))]
+            (&raw mut (*place.as_ptr()).begin).write(0);
+            let cells = (&raw mut (*place.as_ptr()).cells).cast::<T>();
+            (0..SEGMENT).for_each(|cell| cells.add(cell).write(T::default()));
+        }
+    }
+}
+
 /// Which indices are live.
 #[derive(Default)]
 struct Inner {
@@ -153,11 +170,8 @@ impl<T: Default, const SEGMENT: usize> IndexTable<T, SEGMENT> {
         let mut new = None;
         while !self.acquire_from(&mut new, wanted, out, pin) {
             // Without the lock, which is a leaf as the one of the pages is.
-            let segment = self.pages.place(|| Segment {
-                #[cfg(any(zslock_loom, zsalloc_shuttle))]
-                begin: 0,
-                cells: std::array::from_fn(|_| T::default()),
-            });
+            // SAFETY: `begin` initialises it; the place is as it asks for.
+            let segment = unsafe { self.pages.place_with(|place| Segment::begin(place)) };
             match segment {
                 Ok(segment) => new = Some(segment),
                 Err(SourceError) => break,

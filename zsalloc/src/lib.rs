@@ -181,6 +181,7 @@ mod metadata;
 mod migrate;
 mod order;
 pub mod overhead;
+mod owners;
 mod pages;
 mod plan;
 mod pool;

@@ -248,7 +248,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // fine too, as the index of a zspage is not reused while we are pinned.
         let unchanged = cell.load() == entry || is_broken("re-check omitted");
         unchanged.then(|| Mapped {
-            bytes: zspage.slot(entry.slot(), self.table.slot_size(entry.len())),
+            bytes: zspage.slot(entry.slot()),
             len: entry.len(),
             hold,
             pool: self,

@@ -104,7 +104,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let hold = WriteHold::try_lock(zspage).ok_or(NotMoved::Busy)?;
         let old = zspage.base();
         // SAFETY: the new run is as long as the zspage and nobody else's.
-        unsafe { copy_objects(zspage, class.slot_size(), run.base()) };
+        unsafe { copy_objects(zspage, run.base()) };
         zspage.set_base(run.base());
         // SAFETY: the zspage's run came from `take`, too, and is the zspage's no longer.
         unsafe { run.exchange(old) };
@@ -127,14 +127,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 ///
 /// # Safety
 ///
-/// `size` is the class's; `new` is the start of memory as long as the zspage that nobody else accesses.
-unsafe fn copy_objects<L>(zspage: &Zspage<L>, size: usize, new: NonNull<u8>) {
+/// `new` is the start of memory as long as the zspage that nobody else accesses.
+unsafe fn copy_objects<L>(zspage: &Zspage<L>, new: NonNull<u8>) {
+    let size = zspage.slot_size();
     for (slot, _) in zspage.slots.objects() {
         // SAFETY: the slot lies in both runs, which do not overlap. No object of the zspage is
         // mapped (exclusive lock), so nobody writes it. The whole slot is initialised: sources give
         // zeroed pages.
         unsafe {
-            let (old, new) = (zspage.slot(slot, size), new.add(slot * size));
+            let (old, new) = (zspage.slot(slot), new.add(slot * size));
             shadow::read(old);
             shadow::stored(new, size);
             old.copy_to_nonoverlapping(new, size);

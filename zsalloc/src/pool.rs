@@ -230,9 +230,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             unsafe { self.pages.give(base, run.pages) };
             return Err(NoPages::Source);
         };
+        let shape = (class, run.slots, self.table.chain(class).size());
         let cell = self.zspages.get(index, pin).expect("the index is live");
         // SAFETY: the index was acquired just now.
-        let zspage = unsafe { cell.fill(lock, index, (class, run.slots), base) };
+        let zspage = unsafe { cell.fill(lock, index, shape, base) };
         zspage.publish(next_serial(&NEXT_SERIAL));
         Ok(zspage.into())
     }

@@ -64,8 +64,8 @@ pub(crate) mod size {
 
     /// Cells per segment of the handle table: one page of 8-byte cells.
     pub(crate) const HANDLE_SEGMENT: usize = if CHECKED { 1 } else { 512 };
-    /// Cells per segment of the zspage table: as many headers of 48 bytes as a page has room for.
-    pub(crate) const ZSPAGE_SEGMENT: usize = if CHECKED { 1 } else { 4096 / 48 };
+    /// Cells per segment of the zspage table: one page of headers of 64 bytes.
+    pub(crate) const ZSPAGE_SEGMENT: usize = if CHECKED { 1 } else { 64 };
     /// The most that a table has.
     pub(crate) const MAX_SEGMENT: usize = if CHECKED { 1 } else { 512 };
     /// Places in a table's first directory.

@@ -108,15 +108,14 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         // mapped, as its zspage is locked exclusively. The other slot was free, so no reference
         // goes there, even if its neighbours are mapped.
         unsafe {
-            let size = class.slot_size();
-            let (from, to) = (source.slot(slot, size), destination.slot(to, size));
+            let (from, to) = (source.slot(slot), destination.slot(to));
             shadow::read(from);
             shadow::stored(to, len);
             from.copy_to_nonoverlapping(to, len);
         }
         // After the copy: a reader that sees the entry sees the bytes.
         cell.publish(moved);
-        shadow::freed(source.slot(slot, class.slot_size()));
+        shadow::freed(source.slot(slot));
         class.put_slot(source, slot);
     }
 

@@ -6,11 +6,9 @@
 //! the class locked; the class lock orders them, so each access is Relaxed and as cheap as that of a plain
 //! word.
 
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-/// The owner of a free slot; an index that no table gives out.
-const FREE: u32 = u32::MAX;
+use crate::owners::{FREE, Owners};
 
 /// `place` of a zspage that belongs to no class (yet, or any more).
 pub(crate) const NOT_LISTED: u32 = u32::MAX;
@@ -20,6 +18,12 @@ macro_rules! class_locked {
         /// A word that is read and written with the class locked, or never changes.
         #[derive(Debug, Default)]
         pub(crate) struct $name($atomic);
+
+        impl From<$word> for $name {
+            fn from(word: $word) -> Self {
+                Self(word.into())
+            }
+        }
 
         impl $name {
             #[inline(always)]
@@ -49,13 +53,10 @@ const ISOLATED: u8 = 1 << 4;
 const CLOSED: u8 = 1 << 5;
 
 /// The part of a header that belongs to the class lock.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Slots {
-    /// For each slot the index of the handle of its object, or `FREE`: how compaction finds the entry of
-    /// an object that it moves.
-    ///
-    /// Invariant: from `fill` to `end`, `count` words that came from a box; otherwise null.
-    owners: AtomicPtr<LockedU32>,
+    /// Invariant: from `fill` to `end`, of `count` slots.
+    owners: Owners,
     /// The zspage's index in the zspage table. Does not change while it lives.
     index: LockedU32,
     /// The position in the class's list, or `NOT_LISTED`.
@@ -84,11 +85,9 @@ impl Slots {
     ///
     /// Nobody else uses these slots, and those of the zspage before have [ended](Self::end).
     pub(crate) unsafe fn fill(&self, index: u32, class: usize, count: usize) {
-        let owners: Box<[LockedU32]> = (0..count).map(|_| LockedU32(FREE.into())).collect();
-        debug_assert!(owners.len() <= 1 << 15 && class <= 0xff);
-        // Relaxed: who fills a header publishes it afterwards.
-        self.owners
-            .store(Box::into_raw(owners).cast(), Ordering::Relaxed);
+        debug_assert!(count <= 1 << 15 && class <= 0xff);
+        // SAFETY: nobody else uses them, and those before have ended.
+        unsafe { self.owners.fill(count) };
         self.index.set(index);
         self.place.set(NOT_LISTED);
         self.used.set(0);
@@ -107,18 +106,19 @@ impl Slots {
     ///
     /// Nobody uses these slots until they are filled again.
     pub(crate) unsafe fn end(&self) {
-        // Relaxed: whoever ends a zspage comes after all its users.
-        let owners = self.owners.swap(ptr::null_mut(), Ordering::Relaxed);
-        let owners = ptr::slice_from_raw_parts_mut(owners, self.count());
-        // SAFETY: a box of as many words (see the invariant), taken out just now.
-        drop(unsafe { Box::from_raw(owners) });
+        // SAFETY: filled with as many, and used no more.
+        unsafe { self.owners.end(self.count()) };
     }
 
+    #[inline(always)]
     fn owners(&self) -> &[LockedU32] {
-        // Relaxed: filled before the header was published, and constant since.
-        let owners = self.owners.load(Ordering::Relaxed);
-        // SAFETY: a box of as many words (see the invariant); a borrowed zspage has not ended.
-        unsafe { std::slice::from_raw_parts(owners, self.count()) }
+        // SAFETY: filled with as many; a borrowed zspage has not ended.
+        unsafe { self.owners.get(self.count()) }
+    }
+
+    /// The bytes of their owners beside the header.
+    pub(crate) fn owner_bytes(&self) -> usize {
+        Owners::boxed_bytes(self.count())
     }
 
     pub(crate) fn index(&self) -> u32 {

@@ -37,13 +37,13 @@ impl<L> ZspageCell<L> {
         &self,
         lock: L,
         index: u32,
-        (class, slots): (usize, usize),
+        shape: (usize, usize, usize),
         base: NonNull<u8>,
     ) -> &Zspage<L> {
         shadow::written(NonNull::from(&self.0));
         // SAFETY: vacant, and the index was released (if it ever was in use) when nobody was left who had
         // found the zspage before, which had ended.
-        unsafe { self.0.fill(lock, index, class, slots, base) };
+        unsafe { self.0.fill(lock, index, shape, base) };
         &self.0
     }
 

@@ -5,6 +5,7 @@
 //!
 //! A class may be locked while pages come, but no leaf: the source's lock is one.
 
+use std::alloc::{self, Layout};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::LazyLock;
@@ -22,6 +23,9 @@ static SOURCE: LazyLock<Box<dyn PageSource>> = LazyLock::new(|| {
         Box::new(Mmap::new())
     }
 });
+
+/// The longest run: that of a region.
+const MAX_PAGES: usize = 1024;
 
 /// Where metadata has its pages. A copy is the same place.
 #[derive(Clone, Copy)]
@@ -45,19 +49,61 @@ impl MetadataPages {
     }
 
     const fn pages_for<T>() -> usize {
-        const { assert!(align_of::<T>() <= SOURCE_PAGE && size_of::<T>() > 0) };
+        const { assert!(size_of::<T>() > 0) };
         Self::bytes_for::<T>() / SOURCE_PAGE
     }
 
-    /// Makes a `T` in pages of its own, to be ended with [`end`](Self::end) or [`retire`](Self::retire).
+    /// Whether a source can have pages for a `T`. If not (a user's lock may be of any size and alignment),
+    /// it lies in malloc's heap.
+    const fn fits<T>() -> bool {
+        align_of::<T>() <= SOURCE_PAGE && Self::pages_for::<T>() <= MAX_PAGES
+    }
+
+    fn take<T>(self) -> Result<NonNull<T>, SourceError> {
+        if Self::fits::<T>() {
+            return Ok(self.0.alloc(Self::pages_for::<T>())?.cast());
+        }
+        // SAFETY: no `T` is of size 0, as `pages_for` asserts.
+        let place = unsafe { alloc::alloc(Layout::new::<T>()) };
+        NonNull::new(place.cast()).ok_or(SourceError)
+    }
+
+    /// # Safety
+    ///
+    /// `place` came from `take` of the same source, and nobody uses it from now on.
+    unsafe fn give<T>(self, place: NonNull<T>) {
+        let place = place.cast();
+        if Self::fits::<T>() {
+            // SAFETY: from `alloc` of as many pages.
+            unsafe { self.0.release(place, Self::pages_for::<T>()) };
+        } else {
+            // SAFETY: from `alloc` with the same layout.
+            unsafe { alloc::dealloc(place.as_ptr(), Layout::new::<T>()) };
+        }
+    }
+
+    /// Makes a `T` in memory of its own, to be ended with [`end`](Self::end) or [`retire`](Self::retire).
     ///
     /// # Errors
     ///
     /// [`SourceError`] if there are no pages. Then `make` was not called.
+    #[cfg(test)]
     pub(crate) fn place<T>(self, make: impl FnOnce() -> T) -> Result<NonNull<T>, SourceError> {
-        let place = self.0.alloc(Self::pages_for::<T>())?.cast::<T>();
-        // SAFETY: at least as long and as aligned as a `T`, writable, and nobody else's.
-        unsafe { place.write(make()) };
+        // SAFETY: the function writes all of it, to what is as long and as aligned as a `T`.
+        unsafe { self.place_with(|place: NonNull<T>| place.write(make())) }
+    }
+
+    /// The same for a `T` that is made where it lies, as it may be too long for the stack.
+    ///
+    /// # Safety
+    ///
+    /// `make` initialises the `T`. What it gets is writable, and nobody else's.
+    pub(crate) unsafe fn place_with<T>(
+        self,
+        make: impl FnOnce(NonNull<T>),
+    ) -> Result<NonNull<T>, SourceError> {
+        let place = self.take()?;
+        make(place);
         Ok(place)
     }
 
@@ -69,8 +115,8 @@ impl MetadataPages {
     pub(crate) unsafe fn end<T>(self, value: NonNull<T>) {
         // SAFETY: the caller's promise.
         unsafe { value.drop_in_place() };
-        // SAFETY: from `alloc` of as many pages, and the value in it has ended.
-        unsafe { self.0.release(value.cast(), Self::pages_for::<T>()) };
+        // SAFETY: from `take`, and the value in it has ended.
+        unsafe { self.give(value) };
     }
 
     /// [`end`](Self::end)s `value` once no thread that is pinned now is pinned any more.
