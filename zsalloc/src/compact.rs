@@ -26,6 +26,7 @@ use crate::compact_step::{STEP_LOOKS, plan_step};
 use crate::hold_time::HoldTimes;
 use crate::plan::{Left, Plan, explain, plan, surplus};
 use crate::pool::Pool;
+use crate::reclaim;
 use crate::relocate::{Destinations, Isolated, Step};
 use crate::report::{ClassCompaction, CompactReport};
 use crate::zspage::ZspageId;
@@ -117,7 +118,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 
     /// Gives back what the pool keeps for later: free pages that it
     /// [retains](crate::PoolBuilder::retain_pages), to their source, and spare handles and room in its
-    /// lists. Moves nothing. Waits for each class's mutex in turn, and for no map.
+    /// lists. Moves nothing. Waits for each class's mutex in turn, and for no map. What was retired earlier
+    /// by this thread is freed as well, unless another thread is pinned.
     ///
     /// ```
     /// let pool = zsalloc::Pool::builder().retain_pages(8).build()?;
@@ -130,6 +132,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     pub fn trim(&self) {
         self.trim_metadata();
         self.pages.trim(0);
+        reclaim::collect();
     }
 
     /// The pages that [`compact`](Self::compact) would give back now if nothing were mapped. Waits

@@ -29,6 +29,15 @@ pub(crate) fn pin() -> Pin {
     Pin(epoch::pin())
 }
 
+/// Frees what this thread has retired so far, unless somebody is pinned who may look at it. With no lock of
+/// a pool held, as for [`pin`].
+pub(crate) fn collect() {
+    let mut pin = pin();
+    // A round advances the epoch by one, if nobody is behind; two later what was retired may be freed, and
+    // what that retires in turn takes as long.
+    (0..8).for_each(|_| pin.collect());
+}
+
 /// Frees what was retired by `end`. (The twins keep the memory until the next execution, and fail on
 /// whoever still reaches for it.)
 ///

@@ -77,18 +77,28 @@ fn all_of_it_goes_with_the_last_objects_in_random_order() {
 #[test]
 fn compaction_and_trimming_leave_the_segments_of_objects() {
     let _alone = ALONE.lock();
+    const KEPT: usize = 128;
     let calls: [fn(&Pool); 2] = [|pool| drop(pool.compact()), Pool::trim];
-    for (classes, call) in POLICIES.into_iter().zip(calls) {
+    // Compaction moves the objects to zspages with low numbers. Without it each may keep a segment of the
+    // zspage table, too; and there are the lists. lockdep's locks are larger.
+    let headers = if cfg!(feature = "debug-lockdep") {
+        3 * 4096
+    } else {
+        4096
+    };
+    let segments = 4096 + headers;
+    let bounds = [KEPT * 4096 + 32 * headers, KEPT * segments + 64 * 1024];
+    for ((classes, call), bound) in POLICIES.into_iter().zip(calls).zip(bounds) {
         let pool = pool(classes);
         let new = metadata(&pool);
         let mut handles = shuffled(&pool, 200_000);
         let full = metadata(&pool) - new;
-        handles.drain(128..).for_each(|handle| pool.free(handle));
+        handles.drain(KEPT..).for_each(|handle| pool.free(handle));
         let before = metadata(&pool) - new;
         call(&pool);
         let after = metadata(&pool) - new;
         assert!(before >= after + 16 * 4096, "{before}, {after}");
-        assert!(after < full / 6, "{after} of {full} bytes are left");
+        assert!(after < bound, "{after} of {full} bytes are left");
         pool.free_many(handles);
         pool.trim();
         let trimmed = metadata(&pool) - new;
