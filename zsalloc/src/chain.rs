@@ -109,7 +109,8 @@ impl Chain {
 #[derive(Debug)]
 pub(crate) struct ClassTable {
     min: usize,
-    step: usize,
+    /// The binary logarithm of the step between raw classes.
+    step: u32,
     max: usize,
     /// Raw class to index into `chains`.
     serves: Box<[u16]>,
@@ -139,10 +140,11 @@ impl ClassTable {
                 (step, step, chains)
             }
         };
+        debug_assert!(step.is_power_of_two(), "as the page size is");
         let (serves, chains) = merge(raw);
         Self {
             min,
-            step,
+            step: step.ilog2(),
             max: page_size,
             serves,
             chains,
@@ -157,7 +159,7 @@ impl ClassTable {
     /// The class of an object of `len` bytes; `len` is in 1..=max().
     #[inline]
     pub(crate) fn index_of(&self, len: usize) -> usize {
-        let raw = len.saturating_sub(self.min).div_ceil(self.step);
+        let raw = (len.saturating_sub(self.min) + (1 << self.step) - 1) >> self.step;
         self.serves[raw] as usize
     }
 
@@ -172,7 +174,7 @@ impl ClassTable {
 
     /// The number of the class of `size` bytes before equal ones are merged.
     pub(crate) fn raw_index(&self, size: usize) -> usize {
-        (size - self.min) / self.step
+        (size - self.min) >> self.step
     }
 
     pub(crate) fn chain(&self, class: usize) -> &Chain {

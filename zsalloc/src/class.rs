@@ -210,8 +210,7 @@ impl<L> Class<L> {
         slots.place.set(place);
         let group = group_of(0, slots.count());
         slots.set_group(group);
-        let rank = self.groups.insert(group, place, ranked(&self.zspages));
-        slots.rank.set(rank);
+        self.groups.push(group);
         self.new_run(zspage);
         self.pages += Member::new(self, zspage).pages();
         self.slots += slots.count();
@@ -228,15 +227,11 @@ impl<L> Class<L> {
         self.owner_bytes -= slots.owner_bytes();
         self.discarded_pages -= slots.discarded.get().count_ones() as usize;
         self.removals += 1;
-        let ranked = ranked(&self.zspages);
-        self.groups.remove(slots.group(), slots.rank.get(), ranked);
+        self.groups.swap_remove(slots.group(), place);
         let removed = self.zspages.swap_remove(place as usize);
         slots.place.set(NOT_LISTED);
         if let Some(&moved) = self.zspages.get(place as usize) {
-            let moved = &self.member(moved).zspage().slots;
-            moved.place.set(place);
-            let rank = moved.rank.get();
-            self.groups.rename(rank, place);
+            self.member(moved).zspage().slots.place.set(place);
         }
         let capacity = self.zspages.capacity();
         if capacity > 4 && self.zspages.len() < capacity / 4 {
@@ -282,14 +277,10 @@ impl<L> Class<L> {
     #[inline]
     fn regroup(&mut self, zspage: &Zspage<L>) {
         let slots = &zspage.slots;
-        let (old, new) = (
-            slots.group(),
-            group_of(slots.count() - slots.room(), slots.count()),
-        );
+        let old = slots.group();
+        let new = group_of(slots.count() - slots.room(), slots.count());
         if new != old {
-            let rank = slots.rank.get();
-            let rank = self.groups.change(old, new, rank, ranked(&self.zspages));
-            slots.rank.set(rank);
+            self.groups.change(old, new, slots.place.get());
             slots.set_group(new);
         }
     }
@@ -307,14 +298,5 @@ impl<L> Class<L> {
             + self.owner_bytes
             + self.groups.bytes()
             + self.spare_handles.capacity() * size_of::<u32>()
-    }
-}
-
-/// Tells zspages at which rank they are now.
-fn ranked<L>(zspages: &[NonNull<Zspage<L>>]) -> impl Fn(u32, u32) {
-    |place, rank| {
-        // SAFETY: a listed header is retired only after it was removed.
-        let zspage = unsafe { zspages[place as usize].as_ref() };
-        zspage.slots.rank.set(rank);
     }
 }

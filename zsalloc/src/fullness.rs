@@ -14,84 +14,91 @@ pub(crate) fn group_of(used: usize, slots: usize) -> u8 {
         0 => 0,
         _ if used == slots => FULL,
         // 1..=10, because 0 < used < slots.
-        _ => (10 * used / slots + 1) as u8,
+        // 32 bits, as their division takes half the time; a zspage has at most 32768 slots.
+        _ => (10 * used as u32 / slots as u32 + 1) as u8,
     }
 }
 
 /// All zspages of a class, as positions in the class's list, in the order of their groups.
 ///
-/// A zspage knows its position in this order, its *rank*. To move one to the next group is to exchange it
-/// with the zspage at the edge of its own and to move the edge, so the groups need no lists of their own.
+/// To move a zspage to the next group is to exchange it with the one at the edge of its own and to move the
+/// edge, so the groups need no lists of their own. Nothing of that touches a header.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// The emptiest group first.
     order: Vec<u32>,
+    /// Where each zspage is in `order`.
+    ranks: Vec<u32>,
     /// Where each group but the full one ends in `order`. Ascending.
     ends: [u32; FULL as usize],
 }
 
 impl Groups {
-    /// Adds a zspage and returns its rank. `ranked` is told of each zspage whose rank changes, as by the
-    /// other functions.
-    pub(crate) fn insert(&mut self, group: u8, zspage: u32, ranked: impl Fn(u32, u32)) -> u32 {
-        let rank = self.order.len() as u32;
+    /// Adds a zspage, whose position is the next one.
+    pub(crate) fn push(&mut self, group: u8) {
+        let zspage = self.order.len() as u32;
         self.order.push(zspage);
-        self.change(FULL, group, rank, ranked)
+        self.ranks.push(zspage);
+        self.change(FULL, group, zspage);
     }
 
-    /// Moves the zspage at `rank` from its group to another, and returns its new rank.
-    pub(crate) fn change(
-        &mut self,
-        from: u8,
-        to: u8,
-        mut rank: u32,
-        ranked: impl Fn(u32, u32),
-    ) -> u32 {
-        let zspage = self.order[rank as usize];
-        let mut exchange = |rank: &mut u32, edge: u32| {
-            if *rank != edge {
-                let other = self.order[edge as usize];
-                self.order[*rank as usize] = other;
-                ranked(other, *rank);
-                *rank = edge;
+    /// Moves a zspage from its group to another.
+    pub(crate) fn change(&mut self, from: u8, to: u8, zspage: u32) {
+        let mut rank = self.ranks[zspage as usize];
+        let (order, ranks) = (&mut self.order[..], &mut self.ranks[..]);
+        let mut exchange = |edge: u32| {
+            if rank != edge {
+                let other = order[edge as usize];
+                order[rank as usize] = other;
+                ranks[other as usize] = rank;
+                rank = edge;
             }
         };
         if from < to {
             for end in &mut self.ends[from.into()..to.into()] {
                 *end -= 1;
-                exchange(&mut rank, *end);
+                exchange(*end);
             }
         } else {
             for end in self.ends[to.into()..from.into()].iter_mut().rev() {
-                exchange(&mut rank, *end);
+                exchange(*end);
                 *end += 1;
             }
         }
-        self.order[rank as usize] = zspage;
-        rank
+        order[rank as usize] = zspage;
+        ranks[zspage as usize] = rank;
     }
 
-    /// Removes the zspage at `rank`.
-    pub(crate) fn remove(&mut self, group: u8, rank: u32, ranked: impl Fn(u32, u32)) {
-        let rank = self.change(group, FULL, rank, &ranked);
-        self.order.swap_remove(rank as usize);
-        if let Some(&moved) = self.order.get(rank as usize) {
-            ranked(moved, rank);
+    /// Removes a zspage. The last one gets its position.
+    pub(crate) fn swap_remove(&mut self, group: u8, zspage: u32) {
+        self.change(group, FULL, zspage);
+        let rank = self.ranks[zspage as usize];
+        // The last in the order gets its rank ...
+        if let Some(last) = self.order.pop()
+            && last != zspage
+        {
+            self.order[rank as usize] = last;
+            self.ranks[last as usize] = rank;
+        }
+        // ... and the last in the list its position.
+        if let Some(rank) = self.ranks.pop()
+            && zspage as usize != self.ranks.len()
+        {
+            self.ranks[zspage as usize] = rank;
+            self.order[rank as usize] = zspage;
         }
         // Do not keep the memory of the highest tide.
-        if self.order.capacity() > 4 && self.order.len() < self.order.capacity() / 4 {
-            self.order.shrink_to(self.order.len() * 2);
+        for list in [&mut self.order, &mut self.ranks] {
+            if list.capacity() > 4 && list.len() < list.capacity() / 4 {
+                list.shrink_to(list.len() * 2);
+            }
         }
     }
 
-    /// Gives back the room that the order has to grow.
+    /// Gives back the room that the lists have to grow.
     pub(crate) fn shrink_to_fit(&mut self) {
         self.order.shrink_to_fit();
-    }
-
-    /// Writes a new name over the zspage at `rank`.
-    pub(crate) fn rename(&mut self, rank: u32, zspage: u32) {
-        self.order[rank as usize] = zspage;
+        self.ranks.shrink_to_fit();
     }
 
     /// The number of members of each group.
@@ -106,9 +113,9 @@ impl Groups {
         })
     }
 
-    /// The bytes of the order.
+    /// The bytes of the lists.
     pub(crate) fn bytes(&self) -> usize {
-        self.order.capacity() * size_of::<u32>()
+        (self.order.capacity() + self.ranks.capacity()) * size_of::<u32>()
     }
 
     /// The zspages that have room, the fullest group first; within a group those first that came last
@@ -127,8 +134,6 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use super::*;
 
     #[test]
@@ -144,55 +149,45 @@ mod tests {
     #[test]
     fn the_fullest_group_with_room_comes_first() {
         let mut groups = Groups::default();
-        let add = |groups: &mut Groups, group, zspage| groups.insert(group, zspage, |_, _| ());
-        for (group, zspage) in [(FULL, 1), (3, 2), (10, 3), (10, 4), (0, 5)] {
-            add(&mut groups, group, zspage);
+        for group in [FULL, 3, 10, 10, 0] {
+            groups.push(group);
         }
-        assert_eq!(groups.with_room().last(), Some(5));
+        assert_eq!(groups.with_room().last(), Some(4));
         let mut first: Vec<_> = groups.with_room().take(2).collect();
         first.sort_unstable();
-        assert_eq!(first, [3, 4]);
-        assert_eq!(groups.with_room().nth(2), Some(2));
-        assert_eq!(groups.sparse().next(), Some(2));
+        assert_eq!(first, [2, 3]);
+        assert_eq!(groups.with_room().nth(2), Some(1));
+        assert_eq!(groups.sparse().next(), Some(1));
         assert_eq!(groups.sparse().count(), 3);
     }
 
-    /// Zspages wander from group to group; each knows its rank all the time.
+    /// Zspages wander from group to group; each is found in its own all the time.
     #[test]
     fn ranks_and_counts_stay_right_whatever_moves() {
         let mut groups = Groups::default();
-        // Of each zspage its group and rank; the last is the one that a removal renames.
-        let zspages = RefCell::new(Vec::<(u8, u32)>::new());
-        let ranked = |zspage: u32, rank| zspages.borrow_mut()[zspage as usize].1 = rank;
+        // The group of each zspage; the last is the one that a removal renames.
+        let mut zspages = Vec::<u8>::new();
         let mut random = 1_u32;
-        let mut below = |n: u32| {
+        let mut below = |n: usize| {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (random >> 8) % n
+            (random >> 8) as usize % n
         };
         for step in 0..20_000 {
-            let count = zspages.borrow().len() as u32;
-            let group = below(GROUPS as u32) as u8;
-            if count < 5 || (count < 60 && below(10) == 0) {
-                zspages.borrow_mut().push((group, 0));
-                let rank = groups.insert(group, count, ranked);
-                ranked(count, rank);
-            } else if below(10) == 0 {
-                let zspage = below(count);
-                let (from, rank) = zspages.borrow()[zspage as usize];
-                groups.remove(from, rank, ranked);
-                zspages.borrow_mut().swap_remove(zspage as usize);
-                if let Some(&(_, rank)) = zspages.borrow().get(zspage as usize) {
-                    groups.rename(rank, zspage);
-                }
+            let group = below(GROUPS) as u8;
+            if zspages.is_empty() || (zspages.len() < 60 && below(10) == 0) {
+                zspages.push(group);
+                groups.push(group);
+            } else if below(9) == 0 {
+                let zspage = below(zspages.len());
+                groups.swap_remove(zspages.swap_remove(zspage), zspage as u32);
             } else {
-                let zspage = below(count);
-                let (from, rank) = zspages.borrow()[zspage as usize];
-                let rank = groups.change(from, group, rank, ranked);
-                zspages.borrow_mut()[zspage as usize] = (group, rank);
+                let zspage = below(zspages.len());
+                groups.change(zspages[zspage], group, zspage as u32);
+                zspages[zspage] = group;
             }
-            let zspages = zspages.borrow();
             let mut counts = [0; GROUPS];
-            for (zspage, &(group, rank)) in zspages.iter().enumerate() {
+            for (zspage, &group) in zspages.iter().enumerate() {
+                let rank = groups.ranks[zspage];
                 assert_eq!(groups.order[rank as usize], zspage as u32, "step {step}");
                 let start = groups.ends[..group.into()].last().map_or(0, |&end| end);
                 let end = groups.ends.get(usize::from(group));
@@ -201,6 +196,10 @@ mod tests {
                 counts[usize::from(group)] += 1;
             }
             assert_eq!(groups.counts(), counts);
+            assert_eq!(
+                (groups.order.len(), groups.ranks.len()),
+                (zspages.len(), zspages.len())
+            );
         }
     }
 }

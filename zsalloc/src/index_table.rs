@@ -106,17 +106,22 @@ impl Inner {
 }
 
 impl SegmentUse {
-    /// Marks the lowest free index as live. There is one.
-    fn take(&mut self) -> usize {
-        let word = self
-            .live
-            .iter()
-            .position(|&word| word != u64::MAX)
-            .expect("the segment is listed as having room");
-        let bit = self.live[word].trailing_ones() as usize;
-        self.live[word] |= 1 << bit;
-        self.count += 1;
-        word * 64 + bit
+    /// Marks up to `count` free indices as live, the lowest of those below `limit`, and tells `taken` each.
+    fn take(&mut self, count: usize, limit: usize, mut taken: impl FnMut(usize)) {
+        let wanted = count.min(limit - self.count);
+        let mut left = wanted;
+        for (place, word) in self.live.iter_mut().enumerate() {
+            while left > 0 && *word != u64::MAX {
+                let bit = word.trailing_ones();
+                *word |= 1 << bit;
+                taken(place * 64 + bit as usize);
+                left -= 1;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        self.count += wanted;
     }
 
     fn put(&mut self, cell: usize) {
@@ -199,11 +204,12 @@ impl<T: Default, const SEGMENT: usize> IndexTable<T, SEGMENT> {
                 && let Some(segment) = inner.with_room.first().copied()
             {
                 let uses = &mut inner.uses[segment as usize];
-                let cell = uses.take();
+                uses.take(wanted - out.len(), SEGMENT, |cell| {
+                    out.push(segment * SEGMENT as u32 + cell as u32);
+                });
                 if uses.count == SEGMENT {
                     inner.with_room.remove(&segment);
                 }
-                out.push(segment * SEGMENT as u32 + cell as u32);
             }
             let all_exist = inner.vacant.is_empty() && inner.uses.len() == Self::MAX_SEGMENTS;
             if out.len() == wanted || all_exist {

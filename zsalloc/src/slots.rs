@@ -61,8 +61,6 @@ pub(crate) struct Slots {
     index: LockedU32,
     /// The position in the class's list, or `NOT_LISTED`.
     pub(crate) place: LockedU32,
-    /// The position in the order of the class's fullness groups.
-    pub(crate) rank: LockedU32,
     used: LockedU16,
     /// No slot below is free. Slots are used in ascending order, so the pages at the end of a
     /// zspage that was never full were never touched and take no memory.
