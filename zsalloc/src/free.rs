@@ -8,7 +8,7 @@ use crate::auto_compact::STEP_MOVES;
 use crate::backend::PageSource;
 use crate::error::{AllocError, HandleError};
 use crate::handle::Handle;
-use crate::handle_table::Entry;
+use crate::handle_table::{Entry, EntryCell};
 use crate::pool::{ClassGuard, Pool};
 use crate::primitive::shadow;
 use crate::primitive::size::COLLECT_INTERVAL;
@@ -141,10 +141,11 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     pub(crate) unsafe fn free_index(&self, index: u32) {
         let pin = reclaim::pin();
-        let class_index = self.class_of_object(index, &pin);
+        let cell = self.handles.cell(index, &pin);
+        let class_index = self.class_of_object(cell);
         let mut class = self.lock_class(class_index);
         // SAFETY: the caller's promise, and the class is the object's.
-        let retired = unsafe { self.free_locked(&mut class, index, &pin) };
+        let retired = unsafe { self.free_locked(&mut class, (index, cell), &pin) };
         let grant = self.earn(&mut class, class_index, 1, STEP_MOVES);
         drop(class);
         if let Some(header) = retired {
@@ -167,7 +168,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     unsafe fn free_batch(&self, indices: &mut Vec<u32>) {
         let mut pin = reclaim::pin();
         let mut since_collection = 0;
-        let with_class = |index| (self.class_of_object(index, &pin), index);
+        let class_of = |index| self.class_of_object(self.handles.cell(index, &pin));
+        let with_class = |index| (class_of(index), index);
         let mut batch: Vec<_> = indices.drain(..).map(with_class).collect();
         batch.sort_unstable();
         let mut moves = STEP_MOVES.max(batch.len() as u32);
@@ -175,8 +177,9 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             let class_index = objects[0].0;
             let mut class = self.lock_class(class_index);
             for &(_, index) in objects {
+                let cell = self.handles.cell(index, &pin);
                 // SAFETY: the caller's promise, and the class is the object's.
-                let retired = unsafe { self.free_locked(&mut class, index, &pin) };
+                let retired = unsafe { self.free_locked(&mut class, (index, cell), &pin) };
                 if let Some(header) = retired {
                     // At once, so that no other one is lost should the page source panic.
                     MutexGuard::unlocked(&mut class, || {
@@ -203,9 +206,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
 
     /// The class of a live object. It may be moving, but moves keep its length, and the length gives
     /// the class.
-    fn class_of_object(&self, index: u32, pin: &Pin) -> usize {
-        let entry = self.handles.cell(index, pin).load();
-        self.table.index_of(entry.len())
+    fn class_of_object(&self, cell: &EntryCell) -> usize {
+        self.table.index_of(cell.load().len())
     }
 
     /// Frees an object of the locked class. Returns its zspage if that is now empty: removed from the
@@ -213,15 +215,15 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     ///
     /// # Safety
     ///
-    /// As for `free_index`; `class` is the object's.
+    /// As for `free_index`; `class` is the object's, and `cell` that of the index.
     unsafe fn free_locked(
         &self,
         class: &mut ClassGuard<'_, L>,
-        index: u32,
+        (index, cell): (u32, &EntryCell),
         pin: &Pin,
     ) -> Option<NonNull<Zspage<L>>> {
         // With the class locked it cannot move.
-        let entry = self.handles.cell(index, pin).load();
+        let entry = cell.load();
         let zspage = self
             .header(entry.zspage(), pin)
             .expect("a zspage with an object is not retired");

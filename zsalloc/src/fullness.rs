@@ -9,6 +9,7 @@ pub(crate) const GROUPS: usize = 12;
 const FULL: u8 = (GROUPS - 1) as u8;
 
 /// The group of a zspage with `used` of `slots` slots in use.
+#[inline]
 pub(crate) fn group_of(used: usize, slots: usize) -> u8 {
     match used {
         0 => 0,

@@ -75,6 +75,7 @@ impl<'c, L> Member<'c, L> {
 }
 
 /// The pages that a slot has bytes in, as bits.
+#[inline]
 pub(crate) fn slot_pages(slot: usize, size: usize, page_size: usize) -> u16 {
     // A power of two: a division would be a good part of what storing an object costs.
     let shift = page_size.trailing_zeros();

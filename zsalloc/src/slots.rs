@@ -5,6 +5,8 @@
 //! its owners. The words are atomics, as who reads the header (a map, say) must not conflict with who has
 //! the class locked; the class lock orders them, so each access is Relaxed and as cheap as that of a plain
 //! word.
+//!
+//! Most is `inline`: it is called by what the crate of the lock's user instantiates.
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
@@ -119,37 +121,45 @@ impl Slots {
         Owners::boxed_bytes(self.count())
     }
 
+    #[inline]
     pub(crate) fn index(&self) -> u32 {
         self.index.get()
     }
 
+    #[inline]
     pub(crate) fn class(&self) -> usize {
         self.class.get().into()
     }
 
     /// How many there are.
+    #[inline]
     pub(crate) fn count(&self) -> usize {
         self.count.get().into()
     }
 
+    #[inline]
     pub(crate) fn used(&self) -> usize {
         self.used.get().into()
     }
 
+    #[inline]
     pub(crate) fn group(&self) -> u8 {
         self.state.get() & GROUP
     }
 
+    #[inline]
     pub(crate) fn set_group(&self, group: u8) {
         self.state.set(self.state.get() & !GROUP | group);
     }
 
     /// Compaction has this zspage and will retire it, should it become empty meanwhile.
+    #[inline]
     pub(crate) fn isolated(&self) -> bool {
         self.state.get() & ISOLATED != 0
     }
 
     /// No free slot may be taken: pages of it are being discarded. Isolated, too.
+    #[inline]
     pub(crate) fn closed(&self) -> bool {
         self.state.get() & CLOSED != 0
     }
@@ -161,6 +171,7 @@ impl Slots {
     }
 
     /// The free slots that an object may move or be stored to.
+    #[inline]
     pub(crate) fn room(&self) -> usize {
         if self.closed() {
             0
@@ -182,6 +193,7 @@ impl Slots {
     }
 
     /// Gives the lowest free slot to `owner`; there is one.
+    #[inline]
     pub(crate) fn take(&self, owner: u32) -> usize {
         let first = self.first_free.get().into();
         let owners = self.owners();
@@ -194,6 +206,7 @@ impl Slots {
     }
 
     /// Frees a slot in use.
+    #[inline]
     pub(crate) fn put(&self, slot: usize) {
         let owner = &self.owners()[slot];
         debug_assert_ne!(owner.get(), FREE, "double free");
