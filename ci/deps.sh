@@ -25,7 +25,7 @@ allowed() { # crate, then the dependencies it may have
 }
 allowed lockdep lock_api tracing libc parking_lot rustc-hash serde
 allowed zslock lock_api parking_lot_core lockdep libc
-allowed zsalloc zslock lock_api crossbeam-epoch rustix parking_lot lockdep
+allowed zsalloc zslock lock_api crossbeam-epoch rustix libc parking_lot lockdep
 
 only_in() { # pattern, folder, the files that may contain it
   local found

@@ -1,5 +1,6 @@
 //! Where a pool's pages come from.
 
+mod advice;
 mod failing;
 mod heap;
 mod mmap;
@@ -8,6 +9,7 @@ mod regions;
 
 use std::fmt;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -86,6 +88,28 @@ pub unsafe trait PageSource: Send + Sync {
     /// more.
     unsafe fn release(&self, ptr: NonNull<u8>, pages: usize);
 
+    /// Takes back several runs, each as its address and its pages: what a compaction or
+    /// [`free_many`](crate::Pool::free_many) has emptied. By default one by one, and if `release` panics
+    /// the others follow before the panic goes on. A source that pays for each call to the system does
+    /// better.
+    ///
+    /// # Safety
+    ///
+    /// As for [`release`](Self::release), for each of them; no two are the same.
+    unsafe fn release_many(&self, runs: &[(NonNull<u8>, usize)]) {
+        let mut panicked = None;
+        for &(run, pages) in runs {
+            // SAFETY: the caller's promise.
+            let release = || unsafe { self.release(run, pages) };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(release)) {
+                panicked.get_or_insert(panic);
+            }
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
+    }
+
     /// Gives the memory of some pages back to the system and keeps their addresses: they read as
     /// zeros when they are touched again.
     ///
@@ -154,6 +178,11 @@ unsafe impl<S: PageSource + ?Sized> PageSource for Arc<S> {
     unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
         // SAFETY: the caller's promise is the same.
         unsafe { (**self).release(ptr, pages) }
+    }
+
+    unsafe fn release_many(&self, runs: &[(NonNull<u8>, usize)]) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { (**self).release_many(runs) }
     }
 
     unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {

@@ -29,6 +29,7 @@ use crate::pool::Pool;
 use crate::reclaim;
 use crate::relocate::{Destinations, Isolated, Step};
 use crate::report::{ClassCompaction, CompactReport};
+use crate::returns::Returns;
 use crate::zspage::ZspageId;
 
 impl<L: RawRwLock, S: PageSource> Pool<L, S> {
@@ -256,9 +257,11 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
         let begun = Instant::now();
         pool.prepare(plan.sources.iter().map(|source| source.id));
         self.allowance.extend(begun.elapsed());
+        let mut returns = Returns::to(&pool.pages);
         let mut destinations = Destinations::new(plan.destinations);
         let mut new = plan.new.into_iter();
-        let mut isolated = Isolated::none(pool, work.class, &self.times);
+        let (all, times) = (usize::MAX, &self.times);
+        let mut isolated = Isolated::none(pool, work.class, times);
         let report = &mut work.report;
         'sources: for source in plan.sources {
             loop {
@@ -267,7 +270,8 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
                     break 'sources;
                 }
                 self.allowance.begin();
-                match pool.empty_zspage(source.id, &mut destinations, usize::MAX, &self.times) {
+                let to = &mut destinations;
+                match pool.empty_zspage(source.id, to, all, &mut returns, times) {
                     Step::Emptied { objects, pages } => {
                         report.objects_moved += objects;
                         report.pages_removed += pages;
@@ -284,6 +288,8 @@ impl<'p, L: RawRwLock, S: PageSource> Compaction<'p, L, S> {
                         break;
                     }
                     Step::NoRoom => {
+                        // They may be all that is left below the limit.
+                        returns.flush();
                         // If no more are planned, others filled the destinations meanwhile.
                         let Some(run) = new.next() else {
                             break 'sources;

@@ -10,6 +10,7 @@ use crate::listing::SLICE;
 use crate::plan::{Plan, Seen, surplus};
 use crate::pool::Pool;
 use crate::relocate::{Destinations, Step};
+use crate::returns::Returns;
 
 /// How many zspages a step chooses from, and how many it empties at most.
 const STEP_CANDIDATES: usize = 8;
@@ -33,13 +34,21 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         let Some(plan) = plan else { return 0 };
         self.prepare(plan.sources.iter().map(|source| source.id));
         let mut destinations = Destinations::new(plan.destinations);
+        let mut returns = Returns::to(&self.pages);
         let times = HoldTimes::default();
         let mut moved = 0;
         for source in plan.sources {
             if moved == max_moves {
                 break;
             }
-            match self.empty_zspage(source.id, &mut destinations, max_moves - moved, &times) {
+            let step = self.empty_zspage(
+                source.id,
+                &mut destinations,
+                max_moves - moved,
+                &mut returns,
+                &times,
+            );
+            match step {
                 Step::Emptied { objects, .. } | Step::Thinned { objects } => moved += objects,
                 Step::Busy | Step::Gone | Step::NoRoom => {}
             }

@@ -148,8 +148,9 @@ impl<L, S> PoolBuilder<L, S> {
     /// How many free pages the pool keeps instead of returning them at once, for speed. They count
     /// as resident; [`trim`](Pool::trim) returns them. What [`free`](Pool::free),
     /// [`compact`](Pool::compact) and [`migrate`](Pool::migrate) give back goes here first, and the
-    /// oldest pages beyond this number on to the source. Default: 0, every free page goes back at
-    /// once.
+    /// oldest pages beyond this number on to the source; of 128 and more, up to one in 64 (and at
+    /// most 64) before they must, so that one system call returns several. Default: 0, every free
+    /// page goes back at once.
     pub fn retain_pages(mut self, retain_pages: usize) -> Self {
         self.retain_pages = retain_pages;
         self

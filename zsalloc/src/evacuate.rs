@@ -18,6 +18,7 @@ use crate::pages::NoPages;
 use crate::pool::Pool;
 use crate::region::{Located, RegionId};
 use crate::relocate::{Destinations, Step};
+use crate::returns::Returns;
 use crate::zspage::ZspageId;
 
 /// The result of [`Pool::evacuate`].
@@ -189,9 +190,10 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         refused: &mut HashMap<ZspageId, StayReason>,
     ) {
         let mut destinations = self.room_outside(zspages);
+        let (mut returns, times) = (Returns::to(&self.pages), HoldTimes::default());
         for &&Located { id, .. } in zspages {
             if let Some(room) = &mut destinations {
-                match self.empty_zspage(id, room, usize::MAX, &HoldTimes::default()) {
+                match self.empty_zspage(id, room, usize::MAX, &mut returns, &times) {
                     Step::Emptied { objects, pages } => {
                         self.counters.moved(objects);
                         report.zspages_moved += 1;
@@ -206,6 +208,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                     Step::Thinned { .. } | Step::Busy | Step::Gone => {}
                 }
             }
+            // They may be all that is left below the limit.
+            returns.flush();
             let reason = match self.migrate_prepared(id) {
                 Ok(moved) => {
                     report.zspages_moved += 1;

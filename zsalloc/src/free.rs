@@ -13,6 +13,7 @@ use crate::pool::{ClassGuard, Pool};
 use crate::primitive::shadow;
 use crate::primitive::size::COLLECT_INTERVAL;
 use crate::reclaim::{self, Pin};
+use crate::returns::Returns;
 use crate::zspage::Zspage;
 
 /// How many objects `free_many` sorts by class at a time.
@@ -52,7 +53,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         }
     }
 
-    /// Frees many objects, locking each class once for several hundred of them. Waits as
+    /// Frees many objects, locking each class once for several hundred of them, and returns emptied
+    /// pages several with one system call, all of them before it ends. Waits as
     /// [`free`](Self::free) does.
     ///
     /// ```
@@ -166,6 +168,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// As for `free_index`, for each of them.
     #[track_caller]
     unsafe fn free_batch(&self, indices: &mut Vec<u32>) {
+        let mut returns = Returns::to(&self.pages);
         let mut pin = reclaim::pin();
         let mut since_collection = 0;
         let class_of = |index| self.class_of_object(self.handles.cell(index, &pin));
@@ -184,7 +187,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
                     // At once, so that no other one is lost should the page source panic.
                     MutexGuard::unlocked(&mut class, || {
                         // SAFETY: as in `free_index`.
-                        unsafe { self.retire_zspage(header, &pin) };
+                        unsafe { self.retire_zspage_to(header, &pin, &mut returns) };
                         since_collection += 1;
                         if since_collection == COLLECT_INTERVAL {
                             since_collection = 0;

@@ -191,6 +191,7 @@ mod region;
 mod relocate;
 mod report;
 mod retained;
+mod returns;
 pub mod size_class;
 mod slots;
 mod spare_handles;

@@ -9,6 +9,7 @@ use crate::backend::{PageSource, SOURCE_PAGE, SourceError, addresses, overlaps};
 use crate::class_lock::{self, PoolMutex, leaf_mutex};
 use crate::primitive::shadow;
 use crate::retained::Retained;
+use crate::returns::{BATCH_PAGES, Returns};
 
 /// Why there are no pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +132,26 @@ impl<S: PageSource> Pages<S> {
     /// `run` came from `take(pages)` of this pool and is not used any more.
     pub(crate) unsafe fn give(&self, run: NonNull<u8>, pages: usize) {
         shadow::given_back(run, pages * self.page_size);
-        if pages <= self.retain && self.put_retained(run, pages) {
-            self.trim(self.retain);
-        } else {
+        if !self.retain(run, pages) {
             // SAFETY: the caller's promise.
             unsafe { self.release(run, pages) };
         }
+    }
+
+    /// Keeps a free run, if it may be kept; then others may go back. No class or zspage lock is held.
+    pub(crate) fn retain(&self, run: NonNull<u8>, pages: usize) -> bool {
+        if pages > self.retain {
+            return false;
+        }
+        let Some(retained) = self.put_retained(run, pages) else {
+            return false;
+        };
+        if retained > self.retain {
+            // Of many some more than necessary, as one call can return several.
+            let batch = (self.retain / BATCH_PAGES).clamp(1, BATCH_PAGES);
+            self.trim(self.retain + 1 - batch);
+        }
+        true
     }
 
     /// Gives the memory of a part of a run back and keeps its addresses. No class is locked.
@@ -150,14 +165,14 @@ impl<S: PageSource> Pages<S> {
         unsafe { self.source.discard(start, pages * self.source_pages()) };
     }
 
-    /// False if the run lies where nothing may stay.
-    fn put_retained(&self, run: NonNull<u8>, pages: usize) -> bool {
+    /// The pages retained then; `None` if the run lies where nothing may stay.
+    fn put_retained(&self, run: NonNull<u8>, pages: usize) -> Option<usize> {
         let mut retained = self.retained.lock();
-        let excluded = overlaps(&addresses(run, pages * self.page_size), retained.excluded());
-        if !excluded {
-            retained.put(run, pages);
+        if overlaps(&addresses(run, pages * self.page_size), retained.excluded()) {
+            return None;
         }
-        !excluded
+        retained.put(run, pages);
+        Some(retained.pages())
     }
 
     /// The address and the pages of every retained run.
@@ -168,16 +183,19 @@ impl<S: PageSource> Pages<S> {
     /// Returns retained runs until at most `keep` pages are retained.
     pub(crate) fn trim(&self, keep: usize) {
         loop {
+            let mut returns = Returns::to(self);
             let mut retained = self.retained.lock();
-            if retained.pages() <= keep {
+            while retained.pages() > keep && !returns.is_full() {
+                let Some((run, pages)) = retained.oldest() else {
+                    break;
+                };
+                // SAFETY: a retained run came from `take`, and it is no longer in the list.
+                unsafe { returns.push(run, pages) };
+            }
+            drop(retained);
+            if returns.is_empty() {
                 return;
             }
-            let Some((run, pages)) = retained.oldest() else {
-                return;
-            };
-            drop(retained);
-            // SAFETY: a retained run came from `take`, and it is no longer in the list.
-            unsafe { self.release(run, pages) };
         }
     }
 
@@ -196,6 +214,20 @@ impl<S: PageSource> Pages<S> {
         let _counted = Counted { pool: self, pages };
         // SAFETY: `take` asked the source for this many of its pages; the caller is done with them.
         unsafe { self.source.release(run, pages * self.source_pages()) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `give`, for each of them.
+    pub(crate) unsafe fn release_many(&self, mut runs: Vec<(NonNull<u8>, usize)>) {
+        let pages = runs.iter().map(|&(_, pages)| pages).sum();
+        // As in `release`.
+        let _counted = Counted { pool: self, pages };
+        for (_, pages) in &mut runs {
+            *pages *= self.source_pages();
+        }
+        // SAFETY: `take` asked the source for these; the caller is done with them.
+        unsafe { self.source.release_many(&runs) };
     }
 
     /// Counts `pages` in, unless that would exceed the limit.
@@ -285,16 +317,9 @@ impl<S: PageSource> Exclusion<'_, S> {
     pub(crate) fn release_retained(&self) -> usize {
         let page_size = self.pool.page_size;
         let runs = self.pool.retained.lock().take_inside(&self.span, page_size);
-        let mut runs = Outgoing {
-            pool: self.pool,
-            runs,
-        };
-        let mut released = 0;
-        while let Some((run, pages)) = runs.runs.pop() {
-            // SAFETY: a retained run came from `take`, and it is no longer in the list.
-            unsafe { self.pool.release(run, pages) };
-            released += pages;
-        }
+        let released = runs.iter().map(|&(_, pages)| pages).sum();
+        // SAFETY: retained runs came from `take`, and they are no longer in the list.
+        unsafe { self.pool.release_many(runs) };
         released
     }
 
@@ -310,20 +335,5 @@ impl<S: PageSource> Drop for Exclusion<'_, S> {
         retained.end_exclusion(&self.span);
         // Relaxed: see `Pages::alloc`.
         self.pool.exclusions.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Runs on their way back to the source. Should it panic, the rest is retained again.
-struct Outgoing<'p, S: PageSource> {
-    pool: &'p Pages<S>,
-    runs: Vec<(NonNull<u8>, usize)>,
-}
-
-impl<S: PageSource> Drop for Outgoing<'_, S> {
-    fn drop(&mut self) {
-        let mut retained = self.pool.retained.lock();
-        for (run, pages) in self.runs.drain(..) {
-            retained.put(run, pages);
-        }
     }
 }

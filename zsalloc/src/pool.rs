@@ -22,6 +22,7 @@ use crate::metadata::MetadataPages;
 use crate::pages::{NoPages, Pages};
 use crate::primitive::is_broken;
 use crate::reclaim::{self, Pin};
+use crate::returns::Returns;
 use crate::stats::Counters;
 use crate::zspage::{Zspage, next_serial};
 use crate::zspage_table::{Ending, ZspageTable};
@@ -246,6 +247,36 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// The zspage was removed from its class (or never added), has no objects, is retired once, and
     /// nobody holds its exclusive lock.
     pub(crate) unsafe fn retire_zspage(&self, header: NonNull<Zspage<L>>, pin: &Pin) {
+        // SAFETY: the caller's promise.
+        let (run, pages) = unsafe { self.retire_header(header, pin) };
+        // SAFETY: `take` gave this run to the zspage, and no object is left in it.
+        unsafe { self.pages.give(run, pages) };
+    }
+
+    /// Like `retire_zspage`, for who retires several: the pages go back with those of others.
+    ///
+    /// # Safety
+    ///
+    /// As for `retire_zspage`.
+    pub(crate) unsafe fn retire_zspage_to(
+        &self,
+        header: NonNull<Zspage<L>>,
+        pin: &Pin,
+        returns: &mut Returns<'_, S>,
+    ) {
+        // SAFETY: the caller's promise.
+        let (run, pages) = unsafe { self.retire_header(header, pin) };
+        // SAFETY: `take` gave this run to the zspage, and no object is left in it.
+        unsafe { returns.give(run, pages) };
+    }
+
+    /// Frees the header of a zspage when nobody can look at it any more. Returns its pages, which can go
+    /// back now.
+    ///
+    /// # Safety
+    ///
+    /// As for `retire_zspage`.
+    unsafe fn retire_header(&self, header: NonNull<Zspage<L>>, pin: &Pin) -> (NonNull<u8>, usize) {
         // SAFETY: alive until the deferred function below runs, which is not while we are pinned.
         let zspage = unsafe { header.as_ref() };
         let index = zspage.slots.index();
@@ -274,12 +305,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         unsafe { pin.defer(free) };
         // A reader that is still about to lock this zspage will find its entry changed and will not
         // touch the data, so the pages need not wait for the epoch. Reading `base` without a lock
-        // is fine: nobody can migrate what is in no class. Last, as a page source may panic.
-        // SAFETY: `take` gave this run to the zspage, and no object is left in it.
-        unsafe { self.pages.give(base, pages) };
+        // is fine: nobody can migrate what is in no class. The caller gives them back after all this, as
+        // a page source may panic.
         if is_broken("header cleared late") {
             zspage.clear();
         }
+        (base, pages)
     }
 }
 
@@ -307,15 +338,13 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     fn end_zspages(&mut self) {
         // Exclusive access: no map, no other thread. What was retired earlier does not need the
         // pool: it shares the zspage table.
+        let mut returns = Returns::to(&self.pages);
         for (chain, class) in self.table.chains().iter().zip(&mut self.classes) {
             while let Some(header) = class.get_mut().pop() {
                 // SAFETY: filled in by `new_zspage`; it was in a class, so not retired.
                 let zspage = unsafe { Ending::new(header) };
                 // SAFETY: the run is the zspage's; all objects end here.
-                unsafe {
-                    self.pages
-                        .give(zspage.base(), chain.pages_for(zspage.slots.count()))
-                };
+                unsafe { returns.give(zspage.base(), chain.pages_for(zspage.slots.count())) };
             }
         }
     }

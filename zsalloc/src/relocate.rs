@@ -10,12 +10,13 @@ use crate::hold_time::HoldTimes;
 use crate::pool::Pool;
 use crate::primitive::{is_broken, shadow};
 use crate::reclaim::{self, Pin};
+use crate::returns::Returns;
 use crate::zspage::{WriteHold, Zspage, ZspageId};
 
 /// What became of one source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// Its objects moved and its pages went back.
+    /// Its objects moved and its pages go back.
     Emptied { objects: usize, pages: usize },
     /// As many of its objects moved as were allowed.
     Thinned { objects: usize },
@@ -38,7 +39,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         }
     }
 
-    /// Moves all objects of a zspage to the destinations and gives its pages back; or `max_moves` of
+    /// Moves all objects of a zspage to the destinations and gives its pages to `returns`; or `max_moves` of
     /// them, if it has more.
     #[track_caller]
     pub(crate) fn empty_zspage(
@@ -46,6 +47,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         source: ZspageId,
         destinations: &mut Destinations,
         max_moves: usize,
+        returns: &mut Returns<'_, S>,
         times: &HoldTimes,
     ) -> Step {
         let pin = reclaim::pin();
@@ -84,7 +86,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         };
         let pages = self.pages_of(zspage);
         // SAFETY: removed from its class just now, by us, empty, and the exclusive lock released.
-        unsafe { self.retire_zspage(header, &pin) };
+        unsafe { self.retire_zspage_to(header, &pin, returns) };
         Step::Emptied { objects, pages }
     }
 

@@ -97,6 +97,11 @@ unsafe impl<S: PageSource> PageSource for Failing<S> {
         unsafe { self.inner.release(ptr, pages) }
     }
 
+    unsafe fn release_many(&self, runs: &[(NonNull<u8>, usize)]) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.inner.release_many(runs) }
+    }
+
     unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
         // SAFETY: the caller's promise is the same.
         unsafe { self.inner.discard(ptr, pages) }

@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
+use super::advice::{self, Lists};
 use super::region::{REGION_BYTES, REGION_PAGES};
 use super::regions::{Region, Regions};
 use super::{PageSource, SOURCE_PAGE, SourceError, overlaps};
@@ -15,7 +16,8 @@ use crate::class_lock::{self, PoolMutex, leaf_mutex};
 /// Anonymous private memory of the operating system; a released run goes back to it at once.
 ///
 /// Addresses come in regions of 4 MiB, aligned to 4 MiB, which is also the longest run. The memory of
-/// a released run is returned with `MADV_DONTNEED`; a region without runs is unmapped (one empty
+/// a released run is returned with `MADV_DONTNEED`, that of several by one call of `process_madvise`
+/// where the system allows that; a region without runs is unmapped (one empty
 /// region is kept: addresses, no memory). Huge pages are switched off: a run of a few pages must not
 /// keep 2 MiB resident.
 ///
@@ -25,6 +27,7 @@ use crate::class_lock::{self, PoolMutex, leaf_mutex};
 /// of runs are resident.
 pub struct Mmap {
     regions: PoolMutex<Regions>,
+    lists: Lists,
 }
 
 impl Mmap {
@@ -32,6 +35,23 @@ impl Mmap {
     pub fn new() -> Self {
         Self {
             regions: leaf_mutex(&class_lock::REGIONS, Regions::default()),
+            lists: Lists::new(),
+        }
+    }
+
+    /// Returns the memory of several runs, with one system call if that is possible.
+    ///
+    /// # Safety
+    ///
+    /// As for `discard`, for each of them.
+    unsafe fn discard_many(&self, runs: &[(NonNull<u8>, usize)]) {
+        // SAFETY: the caller's promise.
+        if runs.len() > 1 && unsafe { self.lists.discard(runs) } {
+            return;
+        }
+        for &(run, pages) in runs {
+            // SAFETY: the caller's promise. Twice does no harm.
+            unsafe { self.discard(run, pages) };
         }
     }
 }
@@ -84,6 +104,24 @@ unsafe impl PageSource for Mmap {
         if let Some(region) = unused {
             // SAFETY: taken out of the list, without runs.
             unsafe { unmap_region(&region) };
+        }
+    }
+
+    unsafe fn release_many(&self, runs: &[(NonNull<u8>, usize)]) {
+        let whole = |&(run, pages): &(_, usize)| (run, whole_system_pages(pages));
+        let runs: Vec<_> = runs.iter().map(whole).collect();
+        for runs in runs.chunks(advice::MOST) {
+            // As in `release`.
+            // SAFETY: the caller no longer uses them.
+            unsafe { self.discard_many(runs) };
+            let mut regions = self.regions.lock();
+            let put = |&(run, pages): &(_, usize)| regions.put(run, pages);
+            let unused: Vec<_> = runs.iter().filter_map(put).collect();
+            drop(regions);
+            for region in unused {
+                // SAFETY: taken out of the list, without runs.
+                unsafe { unmap_region(&region) };
+            }
         }
     }
 
@@ -220,5 +258,88 @@ impl fmt::Debug for Mmap {
             .field("regions", &regions.iter().count())
             .field("pages", &regions.pages())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::addresses;
+
+    /// How many pages of a run are resident.
+    fn resident(run: NonNull<u8>, pages: usize) -> usize {
+        let mut page_states = vec![0; pages];
+        // SAFETY: the run is mapped, and there is a byte for each page.
+        let asked = unsafe {
+            libc::mincore(
+                run.as_ptr().cast(),
+                pages * SOURCE_PAGE,
+                page_states.as_mut_ptr(),
+            )
+        };
+        assert_eq!(asked, 0);
+        page_states.iter().filter(|&state| state & 1 == 1).count()
+    }
+
+    /// More runs than a call takes, of several lengths, every second one; with one call for many, and
+    /// on a system that refuses it.
+    #[test]
+    fn many_runs_go_back_and_no_others() {
+        if rustix::param::page_size() != SOURCE_PAGE {
+            return;
+        }
+        for lists in [Lists::new(), Lists::refused()] {
+            let mut source = Mmap::new();
+            source.lists = lists;
+            let runs: Vec<_> = (0..400)
+                .map(|i| (source.alloc(1 + i % 5).unwrap(), 1 + i % 5))
+                .collect();
+            for &(run, pages) in &runs {
+                // SAFETY: ours, and as long as asked for.
+                unsafe { run.write_bytes(0xab, pages * SOURCE_PAGE) };
+                assert_eq!(resident(run, pages), pages);
+            }
+            let every_second = |first: usize| runs.iter().skip(first).step_by(2).copied();
+            let released: Vec<_> = every_second(0).collect();
+            // SAFETY: from `alloc`, and used no more.
+            unsafe { source.release_many(&released) };
+            assert!(
+                released
+                    .iter()
+                    .all(|&(run, pages)| resident(run, pages) == 0)
+            );
+            for (run, pages) in every_second(1) {
+                // SAFETY: still ours.
+                let bytes =
+                    unsafe { std::slice::from_raw_parts(run.as_ptr(), pages * SOURCE_PAGE) };
+                assert!(bytes.iter().all(|&byte| byte == 0xab));
+            }
+            // They are free to be had again, as zeros.
+            let again: Vec<_> = (0..200).map(|_| source.alloc(1).unwrap()).collect();
+            for page in again {
+                assert!(released.iter().any(|&(run, pages)| {
+                    addresses(run, pages * SOURCE_PAGE).contains(&page.addr().get())
+                }));
+                // SAFETY: ours.
+                let bytes = unsafe { std::slice::from_raw_parts(page.as_ptr(), SOURCE_PAGE) };
+                assert!(bytes.iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_system_that_takes_lists_is_given_lists() {
+        let source = Mmap::new();
+        let runs = [3, 1].map(|pages| (source.alloc(pages).unwrap(), pages));
+        for &(run, pages) in &runs {
+            // SAFETY: ours, and as long as asked for.
+            unsafe { run.write_bytes(1, pages * SOURCE_PAGE) };
+        }
+        // SAFETY: ours; nobody relies on the contents.
+        let done = unsafe { source.lists.discard(&runs) };
+        let gone = runs.iter().all(|&(run, pages)| resident(run, pages) == 0);
+        assert_eq!(done, gone);
+        // SAFETY: from `alloc`, and used no more.
+        unsafe { source.release_many(&runs) };
     }
 }
