@@ -7,12 +7,14 @@
 //! - [`system`]: what pages cost whoever asks for them.
 //! - [`instructions`]: counts by callgrind, which no machine's load changes.
 
+pub mod bound;
 pub mod contender;
 pub mod corpus;
 pub mod csv;
 pub mod floor;
 pub mod goal;
 pub mod instructions;
+pub mod keeping;
 pub mod pair;
 pub mod ratio;
 pub mod report;

@@ -76,6 +76,11 @@ pub trait Store {
     /// Frees a blob.
     fn del(&self, key: Self::Key);
 
+    /// Frees several blobs, by default one by one.
+    fn del_many(&self, keys: impl IntoIterator<Item = Self::Key>) {
+        keys.into_iter().for_each(|key| self.del(key));
+    }
+
     /// Gives back what memory it can, and returns how many bytes these were. By default none: an
     /// allocator whose users hold addresses has no way to.
     fn compact(&self) -> usize {
@@ -121,6 +126,10 @@ impl<L: RawRwLock, S: PageSource> Store for Pool<L, S> {
     #[inline]
     fn del(&self, key: Handle) {
         self.free(key);
+    }
+
+    fn del_many(&self, keys: impl IntoIterator<Item = Handle>) {
+        self.free_many(keys);
     }
 
     fn compact(&self) -> usize {

@@ -7,10 +7,14 @@ use zsalloc::testbed::Boxes;
 use zsalloc::{ClassPolicy, Mmap, Pool, PoolBuilder};
 
 use super::floor::{Floor, LockedBoxes};
+use super::keeping::Keeping;
 use super::subject::{Of, Subject};
 
 /// The pages that [`Contender::Retaining`] keeps: 32 MiB.
 pub const RETAINED: usize = 8192;
+
+/// The pages that [`Contender::Keeping`] keeps: 1 GiB.
+pub const KEPT: usize = 262_144;
 
 /// An allocator with its lock and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,8 @@ pub enum Contender {
     Zsmalloc,
     /// The default pool, with up to [`RETAINED`] free pages kept for the next zspages.
     Retaining,
-    /// The default pool, with all free pages kept: what moving alone costs.
+    /// The default pool, with up to [`KEPT`] free pages kept, which are more than a store of the default size has. Its
+    /// compaction ends when the objects are moved: what moving alone costs.
     Keeping,
     /// Malloc with a `fetch_add` and a `fetch_sub` around each read, the least that a pool with a counting lock can do.
     Locked,
@@ -97,7 +102,7 @@ impl Contender {
                 pool(|| Pool::builder().classes(ClassPolicy::Zsmalloc { chain_size: 8 }))
             }
             Self::Retaining => pool(|| Pool::builder().retain_pages(RETAINED)),
-            Self::Keeping => pool(|| Pool::builder().retain_pages(usize::MAX)),
+            Self::Keeping => Box::new(Of::new(Keeping::new)),
             Self::Locked => Box::new(Of::new(LockedBoxes::new)),
             Self::Pinned => Box::new(Floor::<true>::default()),
             Self::Pair => Box::new(Floor::<false>::default()),

@@ -55,15 +55,21 @@ impl<const PINNED: bool> Subject for Floor<PINNED> {
 
 /// Boxes whose readers count themselves in and out, in the word of the 64 KiB that a box begins in: as if boxes had the
 /// locks of a pool's zspages, found without a look-up. It excludes nobody; it shows what atomic operations do to a
-/// processor that would otherwise begin with the next object while the last one is still on its way.
+/// processor that would otherwise begin with the next object while the last one is still on its way, and what it costs two
+/// threads to write the same words.
 #[derive(Debug)]
-pub struct LockedBoxes([AtomicU32; 1024]);
+pub struct LockedBoxes(Box<[Word; 1024]>);
+
+/// On a cache line of its own, as a zspage's lock is.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Word(AtomicU32);
 
 impl LockedBoxes {
     /// Without readers.
     #[must_use]
     pub fn new() -> Self {
-        Self([const { AtomicU32::new(0) }; 1024])
+        Self(Box::new([const { Word(AtomicU32::new(0)) }; 1024]))
     }
 }
 
@@ -82,7 +88,7 @@ impl Store for LockedBoxes {
 
     #[inline]
     fn get<R>(&self, key: &Box<[u8]>, read: impl FnOnce(&[u8]) -> R) -> R {
-        let word = &self.0[(key.as_ptr().addr() >> 16) % 1024];
+        let Word(word) = &self.0[(key.as_ptr().addr() >> 16) % 1024];
         word.fetch_add(1, Acquire);
         let result = read(key);
         word.fetch_sub(1, Release);

@@ -1,5 +1,6 @@
 //! What the pool should reach.
 
+use super::bound::Floor;
 use super::contender::Contender;
 use super::ratio::Windows;
 use super::row::{Mix, Row};
@@ -28,7 +29,7 @@ pub struct Goal {
 
 impl Goal {
     /// Every goal of speed.
-    pub const ALL: [Self; 12] = {
+    pub const ALL: [Self; 14] = {
         use Bound::{AtLeast, AtMost};
         use Contender::{Glibc, Keeping, Pair, Retaining, Zslock};
         use Subject::{Microseconds, Ratio, Shared};
@@ -38,8 +39,10 @@ impl Goal {
             Self::new(Ratio(Row::Grow, Zslock, Glibc), AtMost(1.2)),
             Self::new(Ratio(Row::Refill, Zslock, Glibc), AtMost(1.35)),
             Self::new(Ratio(Row::Refill, Retaining, Glibc), AtMost(1.35)),
+            Self::new(Ratio(Row::FreeAll, Keeping, Glibc), AtMost(1.0)),
             Self::new(Ratio(Row::FreeAll, Retaining, Glibc), AtMost(1.0)),
             Self::new(Ratio(Row::FreeAll, Zslock, Glibc), AtMost(1.6)),
+            Self::new(Ratio(Row::FreeMany, Zslock, Glibc), AtMost(1.6)),
             Self::new(Microseconds(Row::Compact, Keeping), AtMost(0.8)),
             Self::new(Microseconds(Row::Compact, Zslock), AtMost(1.5)),
             Self::new(Shared(Mix::Reads, Zslock), AtLeast(0.95)),
@@ -50,6 +53,31 @@ impl Goal {
 
     const fn new(subject: Subject, bound: Bound) -> Self {
         Self { subject, bound }
+    }
+
+    /// What nobody can be better than who has the pages of a pool and frees objects as fast as malloc; who does nothing but
+    /// copy the objects that move; who counts readers in the words of malloc's boxes. `None` where that is not known.
+    #[must_use]
+    pub fn limit(&self, windows: Windows<'_>, floor: &Floor) -> Option<f64> {
+        match self.subject {
+            Subject::Ratio(row @ (Row::FreeAll | Row::FreeMany), of, by) => {
+                let malloc = windows.nanoseconds((row, by))?.median;
+                let pages = match (row, of) {
+                    (_, Contender::Keeping) => 0.0,
+                    (_, Contender::Retaining) => floor.beyond * floor.many,
+                    (Row::FreeMany, _) => floor.many,
+                    _ => floor.one,
+                };
+                Some((malloc + pages) / malloc)
+            }
+            Subject::Microseconds(_, Contender::Keeping) => Some(floor.copy / 1e3),
+            Subject::Microseconds(..) => Some((floor.copy + floor.gained) / 1e3),
+            Subject::Shared(Mix::Reads, _) => {
+                let shared = windows.shared(Mix::Reads, Contender::Locked)?;
+                Some(shared.median)
+            }
+            Subject::Ratio(..) | Subject::Shared(..) => None,
+        }
     }
 
     /// What was measured.

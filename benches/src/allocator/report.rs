@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 
+use super::bound::Floor;
 use super::contender::Contender;
 use super::corpus::Corpus;
 use super::goal::{Goal, Subject};
@@ -28,6 +29,8 @@ pub struct Results<'a> {
     pub counts: &'a [Count],
     /// What the system takes.
     pub pages: &'a [Pages],
+    /// What it takes for the pages of these objects.
+    pub floor: &'a Floor,
     /// Where.
     pub machine: &'a Machine,
 }
@@ -69,6 +72,7 @@ impl Results<'_> {
             section("Instructions", INSTRUCTIONS, &self.instructions());
         }
         section("What the system takes", SYSTEM, &self.system());
+        section("What the objects take at least", FLOOR, &self.floor());
         let dropped = format!(
             "Dropped of all: windows in which our threads waited for a core for more than {} % of the time.",
             TOLERATED_LOAD * 100.0
@@ -97,6 +101,7 @@ impl Results<'_> {
             "goal",
             "median",
             "fastest",
+            "limit",
             "rounds",
             "verdict",
         ]);
@@ -109,6 +114,7 @@ impl Results<'_> {
                 Subject::Shared(Mix::OneClass, of) => ("2 threads, one class", of, "own stores"),
             };
             let measured = goal.measured(Windows(self.samples));
+            let limit = goal.limit(Windows(self.samples), self.floor);
             table.row(vec![
                 row.to_owned(),
                 contender.name().to_owned(),
@@ -116,6 +122,7 @@ impl Results<'_> {
                 goal.bound.to_string(),
                 two(measured, |one| one.median),
                 two(measured, |one| one.fastest),
+                limit.map_or_else(String::new, |limit| format!("{limit:.2}")),
                 measured.map_or(0, |one| one.count).to_string(),
                 goal.bound.verdict(measured).to_string(),
             ]);
@@ -186,13 +193,41 @@ impl Results<'_> {
     }
 
     fn system(&self) -> Table {
-        let mut table = Table::new(["pages a call", "touching one, ns", "returning one, ns"]);
+        let mut table = Table::new([
+            "pages a call",
+            "touching one, ns",
+            "fetching one ahead, ns",
+            "returning one, ns",
+        ]);
         for pages in self.pages {
+            let ahead = pages.ahead.map(|ahead| format!("{ahead:.0}"));
             table.row(vec![
                 pages.run.to_string(),
                 format!("{:.0}", pages.fault),
+                ahead.unwrap_or_default(),
                 format!("{:.0}", pages.back),
             ]);
+        }
+        table
+    }
+
+    /// What the system takes for the pages of these objects.
+    fn floor(&self) -> Table {
+        let mut table = Table::new(["what", "figure"]);
+        for (what, figure) in [
+            ("pages of an object", self.floor.pages),
+            ("zspages of an object", self.floor.zspages),
+            ("touching all pages, ns an object", self.floor.fault),
+            ("returning one zspage a call, ns an object", self.floor.one),
+            ("returning 64 zspages a call, ns an object", self.floor.many),
+            ("returning 4 MiB a call, ns an object", self.floor.all),
+            (
+                "copying what a compaction moves, ns a page gained",
+                self.floor.copy,
+            ),
+            ("returning 64 zspages a call, ns a page", self.floor.gained),
+        ] {
+            table.row(vec![what.to_owned(), format!("{figure:.2}")]);
         }
         table
     }
@@ -212,12 +247,15 @@ impl Results<'_> {
 }
 
 const GOALS: &str = "A goal is met if both the median and the fastest deciles meet it. That of two threads is for throughput: one \
-    store by two.";
+    store by two. The limit is what is left of malloc's time, or of a copy's, with what the objects take at least (see below); for two \
+    threads it is what malloc's boxes reach with an atomic pair around each read.";
 const RATIOS: &str = "Time by that of boxed slices of glibc's malloc; of read + drop by that of the atomic pair; of compaction by \
     that of the default pool.";
 const SHARED: &str = "Throughput: one means that nothing is lost by sharing.";
 const SYSTEM: &str = "Nanoseconds of a page, the fastest of many tries, without any allocator: what touching a fresh page and returning \
     it costs on this machine, by how many pages one `madvise` returns.";
+const FLOOR: &str = "Without a pool, for a pool's pages of these objects, all touched, in random order; and for the objects that compaction \
+    moves after a random half was freed. The fastest of several tries.";
 const INSTRUCTIONS: &str = "Of one operation, with the loop around it; objects of 1000 bytes.";
 
 /// What the row is compared with.
@@ -260,6 +298,17 @@ mod tests {
             samples: &samples,
             counts: &[],
             pages: &[],
+            floor: &Floor {
+                pages: 0.5,
+                zspages: 0.25,
+                fault: 600.0,
+                one: 300.0,
+                many: 100.0,
+                all: 80.0,
+                beyond: 0.2,
+                copy: 400.0,
+                gained: 300.0,
+            },
             machine: &Machine::here(),
         }
         .render()

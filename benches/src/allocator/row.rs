@@ -15,8 +15,10 @@ pub enum Row {
     Refill,
     /// Random objects of a full store are freed, few at a time.
     Free,
-    /// All objects are freed, in random order.
+    /// All objects are freed, in random order, one by one.
     FreeAll,
+    /// The same, many with each call.
+    FreeMany,
     /// A random half was freed; the rest is compacted. The unit is a page given back.
     Compact,
     /// Two threads do this at the same time.
@@ -50,13 +52,14 @@ pub enum Stores {
 
 impl Row {
     /// All, in the order of the report.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Copy,
         Self::Hot,
         Self::Grow,
         Self::Refill,
         Self::Free,
         Self::FreeAll,
+        Self::FreeMany,
         Self::Compact,
         Self::Two(Mix::Reads, Stores::One),
         Self::Two(Mix::Reads, Stores::Two),
@@ -79,6 +82,7 @@ impl Row {
             Self::Refill => "refill",
             Self::Free => "free",
             Self::FreeAll => "free-all",
+            Self::FreeMany => "free-many",
             Self::Compact => "compact",
             Self::Two(Mix::Reads, Stores::One) => "two-reads-shared",
             Self::Two(Mix::Reads, Stores::Two) => "two-reads-apart",
@@ -99,6 +103,7 @@ impl Row {
             Self::Refill => "insert into a full store",
             Self::Free => "free of some, random",
             Self::FreeAll => "free of all, random",
+            Self::FreeMany => "free of all, 256 a call",
             Self::Compact => "compaction, a page gained",
             Self::Two(Mix::Reads, Stores::One) => "2 threads read + drop, one store",
             Self::Two(Mix::Reads, Stores::Two) => "2 threads read + drop, own stores",
@@ -120,8 +125,10 @@ impl Row {
                 !contender.differs_in_pages_only()
                     && !matches!(contender, Contender::Pinned | Contender::Pair)
             }
+            Self::Two(Mix::Reads, _) if matches!(contender, Contender::Locked) => true,
+            Self::Two(Mix::Churn, _) if matches!(contender, Contender::Retaining) => true,
             _ if contender.is_floor() => false,
-            Self::Grow | Self::Refill | Self::Free | Self::FreeAll => true,
+            Self::Grow | Self::Refill | Self::Free | Self::FreeAll | Self::FreeMany => true,
             Self::Compact => !matches!(contender, Contender::Glibc),
             Self::Two(..) => !contender.differs_in_pages_only(),
         }

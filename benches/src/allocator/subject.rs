@@ -175,6 +175,19 @@ impl<S: Store> Filled<S> {
         }
     }
 
+    /// Frees a part of the random order with one call.
+    fn free_many(&mut self, part: Range<usize>) -> Pass {
+        let operations = part.len();
+        let start = Instant::now();
+        let (keys, store) = (&mut self.keys, &self.store);
+        let freed = self.order[part].iter();
+        store.del_many(freed.filter_map(|&number| keys[number as usize].0.take()));
+        Pass {
+            operations,
+            timed: start.elapsed(),
+        }
+    }
+
     fn compact(&mut self) -> Pass {
         let start = Instant::now();
         let freed = self.store.compact();
@@ -235,6 +248,8 @@ impl<S: Store, F: Fn() -> S> Of<S, F> {
             filled.grow(corpus, 0..all);
             if row == Row::FreeAll {
                 parts(all, |part| filled.free(part))
+            } else if row == Row::FreeMany {
+                parts(all, |part| filled.free_many(part))
             } else {
                 filled.free(0..all / 2);
                 let window = whole(|| filled.compact());
@@ -255,7 +270,7 @@ where
 {
     fn measure(&mut self, row: Row, corpus: &Corpus, length: Duration) -> Window {
         match row {
-            Row::Grow | Row::FreeAll | Row::Compact => self.once(row, corpus),
+            Row::Grow | Row::FreeAll | Row::FreeMany | Row::Compact => self.once(row, corpus),
             Row::Two(mix, Stores::One) => {
                 let store = (self.new)();
                 pair::measure(mix, [&store, &store], corpus, length)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use benches::allocator::bound::Floor;
 use benches::allocator::corpus::{Corpus, FOLDERS};
 use benches::allocator::report::Results;
 use benches::allocator::row::Row;
@@ -113,20 +114,24 @@ fn speed(options: &Speed) -> Result<(), String> {
     } else {
         Vec::new()
     };
-    let pages = system::measure();
+    let (pages, floor) = (system::measure(), Floor::measure(&corpus));
     let report = Results {
         plan: &plan,
         corpus: &corpus,
         samples: &samples,
         counts: &counts,
         pages: &pages,
+        floor: &floor,
         machine: &Machine::here(),
     }
     .render();
     print!("{report}");
     let files = [
         ("zsalloc-speed.md", report),
-        ("zsalloc-speed.csv", csv::render(&samples, &counts)),
+        (
+            "zsalloc-speed.csv",
+            csv::render(&samples, &counts, &pages, &floor),
+        ),
     ];
     write(&options.out, &files)
 }
