@@ -91,7 +91,7 @@ pub unsafe trait PageSource: Send + Sync {
     /// Takes back several runs, each as its address and its pages: what a compaction or
     /// [`free_many`](crate::Pool::free_many) has emptied. By default one by one, and if `release` panics
     /// the others follow before the panic goes on. A source that pays for each call to the system does
-    /// better.
+    /// better. Whether it panics or not, the pool counts all of them as given back and uses none again.
     ///
     /// # Safety
     ///

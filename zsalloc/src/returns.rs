@@ -12,7 +12,7 @@ use crate::pages::Pages;
 use crate::primitive::shadow;
 
 /// How many pages wait for each other: enough that what a call takes by itself does not matter, and few
-/// enough that nobody misses 256 KiB, or waits for more than some ten microseconds.
+/// enough that nobody misses 256 KiB. With runs that are longer, so many more as one of them has.
 pub(crate) const BATCH_PAGES: usize = 64;
 
 /// Collects runs, and returns them in batches and when it is dropped. No class or zspage lock is held
@@ -92,11 +92,61 @@ impl<S: PageSource> Drop for Returns<'_, S> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::backend::{Heap, SourceError};
+    use crate::backend::{Heap, SOURCE_PAGE, SourceError};
     use crate::{ClassPolicy, Handle, Pool};
+
+    /// Notes the runs that were released, and panics at each.
+    #[derive(Default)]
+    struct Failing {
+        heap: Heap,
+        released: Mutex<Vec<NonZeroUsize>>,
+    }
+
+    // SAFETY: all memory is that of the heap.
+    unsafe impl PageSource for Failing {
+        fn alloc(&self, pages: usize) -> Result<NonNull<u8>, SourceError> {
+            self.heap.alloc(pages)
+        }
+
+        unsafe fn release(&self, ptr: NonNull<u8>, pages: usize) {
+            self.released.lock().unwrap().push(ptr.addr());
+            // SAFETY: the caller's promise.
+            unsafe { self.heap.release(ptr, pages) };
+            panic!("the source fails");
+        }
+
+        unsafe fn discard(&self, ptr: NonNull<u8>, pages: usize) {
+            // SAFETY: the caller's promise.
+            unsafe { self.heap.discard(ptr, pages) };
+        }
+    }
+
+    /// Also where another panic is under way already, where a second one would end the process.
+    #[test]
+    fn a_source_without_release_many_that_panics_gets_each_run_once() {
+        for panicking in [false, true] {
+            let source = Arc::new(Failing::default());
+            let pool = Pages::new(Arc::clone(&source), SOURCE_PAGE, usize::MAX, 0);
+            let runs = [1, 2, 1].map(|pages| (pool.take(pages).unwrap(), pages));
+            let give = || {
+                let mut returns = Returns::to(&pool);
+                for (run, pages) in runs {
+                    // SAFETY: from `take`, and used no more.
+                    unsafe { returns.give(run, pages) };
+                }
+                assert_eq!(pool.resident(), 4);
+                assert!(!panicking, "another panic");
+            };
+            assert!(catch_unwind(AssertUnwindSafe(give)).is_err());
+            assert_eq!(pool.resident(), 0);
+            let released = source.released.lock().unwrap();
+            assert_eq!(*released, runs.map(|(run, _)| run.addr()));
+        }
+    }
 
     /// Notes how many pages each call gives back.
     #[derive(Default)]

@@ -97,9 +97,36 @@ fn a_batch_that_panics_leaves_no_empty_zspage() {
     assert!(catch_unwind(free).is_err());
     source.set(None);
     assert_at_rest(&pool, &kept);
-    // Their pages go to the source together, once the objects are gone.
+    // Fewer pages than the pool collects: they go to the source once the objects are gone.
     assert_eq!((pool.zspages().count(), pool.resident_pages()), (18, 18));
     assert_eq!(pool.stats().objects, 280);
     pool.free_many(kept);
     assert_eq!(pool.resident_pages(), 0);
+}
+
+#[test]
+fn a_batch_that_panics_half_way_loses_neither_pages_nor_other_objects() {
+    let source = Arc::new(CallingBack::default());
+    let builder = Pool::builder().backend(source.clone());
+    let builder = builder.classes(ClassPolicy::Zsmalloc { chain_size: 4 });
+    let pool = builder.build().unwrap();
+    // One in each page.
+    let mut handles = equal_objects(&pool, 300, 4096);
+    let kept = handles.split_off(200);
+    source.set(Some(|call| {
+        assert_ne!(call, Call::Release, "the source fails")
+    }));
+    let free = AssertUnwindSafe(|| pool.free_many(handles));
+    assert!(catch_unwind(free).is_err());
+    source.set(None);
+    assert_at_rest(&pool, &kept);
+    // The rest of the batch is leaked, as it would be had the thread ended; the pool has it still.
+    let left = pool.stats().objects;
+    assert!((100..300).contains(&left), "{left}");
+    assert_eq!(
+        (pool.zspages().count(), pool.resident_pages()),
+        (left, left)
+    );
+    pool.free_many(kept);
+    assert_eq!(pool.resident_pages(), left - 100);
 }

@@ -1,9 +1,10 @@
 //! Returning many runs to the system with one call.
 //!
 //! A call of `madvise` takes the system as long as returning one or two pages does, and flushes the
-//! processor's address caches each time (those of other processors, too, if other threads run). Linux
-//! 6.15 and later take a list: [`process_madvise`](https://man7.org/linux/man-pages/man2/process_madvise.2.html)
-//! with the calling process for the target, and flush once for all of it.
+//! processor's address caches each time (those of other processors, too, if other threads run).
+//! [`process_madvise`](https://man7.org/linux/man-pages/man2/process_madvise.2.html) takes a list, and
+//! can name the calling process without a file descriptor from Linux 6.15 on. Newer kernels flush once
+//! for the whole list.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +73,7 @@ impl Lists {
             )
         };
         if done < 0 {
-            // An older kernel, or a sandbox.
+            // An older kernel, or a sandbox. Whatever it was, `madvise` does the same, only slower.
             self.refused.store(true, Ordering::Relaxed);
         }
         usize::try_from(done) == Ok(bytes)

@@ -17,8 +17,9 @@ use crate::class_lock::{self, PoolMutex, leaf_mutex};
 ///
 /// Addresses come in regions of 4 MiB, aligned to 4 MiB, which is also the longest run. The memory of
 /// a released run is returned with `MADV_DONTNEED`, that of several by one call of `process_madvise`
-/// where the system allows that; a region without runs is unmapped (one empty
-/// region is kept: addresses, no memory). Huge pages are switched off: a run of a few pages must not
+/// where the system allows that (a sandbox has to allow that call or to fail it; one that ends processes
+/// for it is too strict); a region without runs is unmapped (one empty region is kept: addresses, no
+/// memory). Huge pages are switched off: a run of a few pages must not
 /// keep 2 MiB resident.
 ///
 /// A run comes from the first region that has one, at the lowest free address. Runs of different
@@ -108,9 +109,13 @@ unsafe impl PageSource for Mmap {
     }
 
     unsafe fn release_many(&self, runs: &[(NonNull<u8>, usize)]) {
-        let whole = |&(run, pages): &(_, usize)| (run, whole_system_pages(pages));
-        let runs: Vec<_> = runs.iter().map(whole).collect();
         for runs in runs.chunks(advice::MOST) {
+            // On the stack: who returns memory may be short of it.
+            let mut whole = [(NonNull::dangling(), 0); advice::MOST];
+            for (whole, &(run, pages)) in whole.iter_mut().zip(runs) {
+                *whole = (run, whole_system_pages(pages));
+            }
+            let runs = &whole[..runs.len()];
             // As in `release`.
             // SAFETY: the caller no longer uses them.
             unsafe { self.discard_many(runs) };
