@@ -88,7 +88,7 @@ pub unsafe trait PageSource: Send + Sync {
     /// more.
     unsafe fn release(&self, ptr: NonNull<u8>, pages: usize);
 
-    /// Takes back several runs, each as its address and its pages: what a compaction or
+    /// Takes back several runs (one at least), each as its address and its pages: what a compaction or
     /// [`free_many`](crate::Pool::free_many) has emptied. By default one by one, and if `release` panics
     /// the others follow before the panic goes on. A source that pays for each call to the system does
     /// better. Whether it panics or not, the pool counts all of them as given back and uses none again.

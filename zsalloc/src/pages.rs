@@ -220,6 +220,9 @@ impl<S: PageSource> Pages<S> {
     ///
     /// As for `give`, for each of them.
     pub(crate) unsafe fn release_many(&self, mut runs: Vec<(NonNull<u8>, usize)>) {
+        if runs.is_empty() {
+            return;
+        }
         let pages = runs.iter().map(|&(_, pages)| pages).sum();
         // As in `release`.
         let _counted = Counted { pool: self, pages };

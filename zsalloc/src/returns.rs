@@ -72,10 +72,8 @@ impl<'p, S: PageSource> Returns<'p, S> {
         // Taken out first: should the source panic, they have been given to it all the same.
         let runs = std::mem::take(&mut self.runs);
         self.pages = 0;
-        if !runs.is_empty() {
-            // SAFETY: the invariant, and they are in the list no longer.
-            unsafe { self.pool.release_many(runs) };
-        }
+        // SAFETY: the invariant, and they are in the list no longer.
+        unsafe { self.pool.release_many(runs) };
     }
 }
 

@@ -55,8 +55,9 @@ impl Goal {
         Self { subject, bound }
     }
 
-    /// What nobody can be better than who has the pages of a pool and frees objects as fast as malloc; who does nothing but
-    /// copy the objects that move; who counts readers in the words of malloc's boxes. `None` where that is not known.
+    /// What nobody can be better than who has the pages of a pool, and stores and frees objects in them as fast as malloc in
+    /// its own; who does nothing but copy the objects that move; who counts readers in words beside malloc's boxes. `None`
+    /// where that is not known.
     #[must_use]
     pub fn limit(&self, windows: Windows<'_>, floor: &Floor) -> Option<f64> {
         match self.subject {
@@ -69,6 +70,15 @@ impl Goal {
                     _ => floor.one,
                 };
                 Some((malloc + pages) / malloc)
+            }
+            Subject::Ratio(Row::Grow, _, by) => {
+                let full = windows.nanoseconds((Row::Refill, by))?.median;
+                let malloc = windows.nanoseconds((Row::Grow, by))?.median;
+                Some((full + floor.fault) / malloc)
+            }
+            Subject::Ratio(Row::Copy, _, by) => {
+                let counted = windows.ratio((Row::Copy, Contender::Locked), (Row::Copy, by))?;
+                Some(counted.median)
             }
             Subject::Microseconds(_, Contender::Keeping) => Some(floor.copy / 1e3),
             Subject::Microseconds(..) => Some((floor.copy + floor.gained) / 1e3),
@@ -140,5 +150,45 @@ mod tests {
         let measured = goal.measured(Windows(&samples));
         assert!((measured.unwrap().median - 0.7).abs() < 1e-6);
         assert_eq!(goal.bound.verdict(measured), Verdict::Met);
+    }
+
+    #[test]
+    fn a_limit_is_what_is_left_with_the_time_of_the_system() {
+        let floor = Floor {
+            pages: 0.5,
+            zspages: 0.25,
+            fault: 600.0,
+            one: 300.0,
+            many: 100.0,
+            all: 80.0,
+            beyond: 0.5,
+            copy: 400.0,
+            gained: 300.0,
+        };
+        let (malloc, pair) = (Contender::Glibc, Contender::Locked);
+        let samples: Vec<_> = [
+            ((Row::FreeAll, malloc), 100),
+            ((Row::FreeMany, malloc), 200),
+            ((Row::Refill, malloc), 400),
+            ((Row::Grow, malloc), 2000),
+            ((Row::Copy, malloc), 100),
+            ((Row::Copy, pair), 150),
+            // The unit is time: half of the throughput.
+            ((Row::Two(Mix::Reads, Stores::One), pair), 40),
+            ((Row::Two(Mix::Reads, Stores::Two), pair), 20),
+        ]
+        .into_iter()
+        .flat_map(|(timed, ns)| (0..3).map(move |round| sample(round, timed, ns, 0.0)))
+        .collect();
+        let limits: Vec<_> = Goal::ALL
+            .iter()
+            .filter_map(|goal| goal.limit(Windows(&samples), &floor))
+            .map(|limit| format!("{limit:.2}"))
+            .collect();
+        // Copy, growing, free: keeping, retaining, returning one by one and many; moving, with the return; two threads.
+        let expected = [
+            "1.50", "0.50", "1.00", "1.50", "4.00", "1.50", "0.40", "0.70", "0.50",
+        ];
+        assert_eq!(limits, expected);
     }
 }

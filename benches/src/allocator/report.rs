@@ -247,8 +247,8 @@ impl Results<'_> {
 }
 
 const GOALS: &str = "A goal is met if both the median and the fastest deciles meet it. That of two threads is for throughput: one \
-    store by two. The limit is what is left of malloc's time, or of a copy's, with what the objects take at least (see below); for two \
-    threads it is what malloc's boxes reach with an atomic pair around each read.";
+    store by two. The limit is malloc's time, or a copy's, with what the pages of a pool take at least (see below); for an insert that of \
+    malloc into a full store. Where reads are counted it is what malloc's boxes reach with an atomic pair around each.";
 const RATIOS: &str = "Time by that of boxed slices of glibc's malloc; of read + drop by that of the atomic pair; of compaction by \
     that of the default pool.";
 const SHARED: &str = "Throughput: one means that nothing is lost by sharing.";
