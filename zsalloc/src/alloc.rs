@@ -158,6 +158,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             class,
             index,
         };
+        self.sweep();
         let grown = self.grow(class, objects, pin);
         let header = grown.or_else(|error| self.grow_at_limit(error, class, objects, pin))?;
         let unlisted = Unlisted {

@@ -9,6 +9,7 @@ use crate::fullness::{Groups, group_of};
 use crate::member::{Member, slot_pages};
 use crate::primitive::is_broken;
 use crate::slots::NOT_LISTED;
+use crate::sweep::Sweep;
 use crate::zspage::Zspage;
 
 /// The part of a size class that changes.
@@ -37,6 +38,8 @@ pub(crate) struct Class<L> {
     pub(crate) spare_handles: Vec<u32>,
     /// What automatic compaction may do.
     pub(crate) account: Account,
+    /// How far the sweep for idle pages has come.
+    pub(crate) sweep: Sweep,
 }
 
 // SAFETY: the pointers are to headers, which threads share by design; with `L: Send + Sync` a
@@ -62,6 +65,7 @@ impl<L> Class<L> {
             removals: 0,
             spare_handles: Vec::new(),
             account: Account::default(),
+            sweep: Sweep::default(),
         }
     }
 

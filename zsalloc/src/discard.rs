@@ -54,7 +54,12 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     /// Gives back the memory of idle pages of one zspage, the next in the class from `place` on, and
     /// moves `place` behind it. Returns the number of pages; `None` at the end of the class.
     #[track_caller]
-    fn discard_next(&self, class: usize, place: &mut usize, times: &HoldTimes) -> Option<usize> {
+    pub(crate) fn discard_next(
+        &self,
+        class: usize,
+        place: &mut usize,
+        times: &HoldTimes,
+    ) -> Option<usize> {
         // Pinned before the class is locked: the end of the hold pins, too.
         let pin = reclaim::pin();
         let page_size = self.pages.page_size();

@@ -196,6 +196,7 @@ pub mod size_class;
 mod slots;
 mod spare_handles;
 mod stats;
+mod sweep;
 pub mod testbed;
 mod zspage;
 mod zspage_table;

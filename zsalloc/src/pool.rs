@@ -24,6 +24,7 @@ use crate::primitive::is_broken;
 use crate::reclaim::{self, Pin};
 use crate::returns::Returns;
 use crate::stats::Counters;
+use crate::sweep::Turn;
 use crate::zspage::{Zspage, next_serial};
 use crate::zspage_table::{Ending, ZspageTable};
 
@@ -84,6 +85,8 @@ pub struct Pool<L: RawRwLock = RawZsLock, S: PageSource = Mmap> {
     pub(crate) detach: fn(&L),
     /// The class where the next compaction with a budget begins.
     pub(crate) compact_cursor: AtomicUsize,
+    /// The class whose idle pages go back when another one grows.
+    pub(crate) sweep_turn: Turn,
 }
 
 // SAFETY: with `L: Send + Sync` every header may be used and dropped on any thread; the classes and
@@ -148,6 +151,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
             new_lock: config.new_lock,
             detach: class_lock::detach,
             compact_cursor: AtomicUsize::new(0),
+            sweep_turn: Turn::default(),
         })
     }
 
