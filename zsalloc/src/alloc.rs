@@ -198,7 +198,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
         pin: &Pin,
     ) -> Result<NonNull<Zspage<L>>, AllocError> {
         let mut error = AllocError::OutOfMemory;
-        for run in self.table.chain(class).growth(objects) {
+        let chain = self.table.chain(class);
+        for run in chain.growth(objects, self.pages.resident()) {
             match self.new_zspage(class, run, pin) {
                 Ok(header) => return Ok(header),
                 Err(NoPages::Source) => error = AllocError::OutOfMemory,

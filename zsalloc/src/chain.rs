@@ -8,6 +8,11 @@ use crate::config::ClassPolicy;
 use crate::primitive::size::ADAPTIVE_CLASSES;
 use crate::size_class::{self, MIN_SIZE};
 
+/// In a pool of so many pages a class may grow by [`FACTOR`] times the objects that it has: then what one
+/// class has too much is little beside the rest.
+pub(crate) const LARGE: usize = 64;
+const FACTOR: usize = 4;
+
 /// One possible zspage of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -69,11 +74,20 @@ impl Chain {
         self.runs[self.runs.len() - 1]
     }
 
-    /// What a class that has `objects` objects and no free slot may grow by, best first: the
-    /// longest run that at most doubles the class, then shorter ones in case the page source
-    /// cannot serve it.
-    pub(crate) fn growth(&self, objects: usize) -> impl Iterator<Item = Run> + '_ {
-        let fitting = self.runs.partition_point(|run| run.slots <= objects).max(1);
+    /// What a class that has `objects` objects and no free slot may grow by, best first: the longest run
+    /// of at most as many slots, then shorter ones in case the page source cannot serve it.
+    ///
+    /// In a pool of many pages, of at most four times as many slots. Slots are used in ascending order, so
+    /// what such a run has too much was never touched and takes no memory, and short runs waste more. In a
+    /// pool of few pages what counts is how few it holds.
+    pub(crate) fn growth(
+        &self,
+        objects: usize,
+        pool_pages: usize,
+    ) -> impl Iterator<Item = Run> + '_ {
+        let factor = if pool_pages < LARGE { 1 } else { FACTOR };
+        let most = objects.saturating_mul(factor);
+        let fitting = self.runs.partition_point(|run| run.slots <= most).max(1);
         self.runs[..fitting].iter().rev().copied()
     }
 
@@ -198,4 +212,30 @@ fn merge(raw: Vec<Chain>) -> (Box<[u16]>, Box<[Chain]>) {
         *class = last - *class;
     }
     (serves.into(), chains.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The longest run that is not too long comes first; an empty class begins with the shortest; shorter ones
+    /// follow, down to the shortest.
+    #[test]
+    fn a_class_at_most_doubles_and_in_a_large_pool_grows_fourfold() {
+        let table = ClassTable::new(ClassPolicy::default(), 4096);
+        for (pool_pages, factor) in [(0, 1), (LARGE - 1, 1), (LARGE, 4), (usize::MAX, 4)] {
+            let mut longest = 0;
+            for chain in table.chains() {
+                let first = chain.runs[0];
+                for objects in 0..300 {
+                    let growth: Vec<Run> = chain.growth(objects, pool_pages).collect();
+                    let fits = |run: &&Run| run.slots <= factor * objects || **run == first;
+                    let expected = chain.runs.iter().rev().filter(fits).copied();
+                    assert!(growth.iter().copied().eq(expected), "{objects} {chain:?}");
+                    longest = longest.max(growth[0].pages);
+                }
+            }
+            assert_eq!(longest, 16);
+        }
+    }
 }

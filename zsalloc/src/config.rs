@@ -22,7 +22,8 @@ pub enum ClassPolicy {
     /// Classes 32 bytes apart (a 128th of a page), of which those with the same runs are one: 113 with
     /// 4 KiB pages and at most 16 of them. Zspages of one class may differ in length. A
     /// class grows by the longest efficient run that at most doubles it, so small classes stay
-    /// small and large ones waste little.
+    /// small and large ones waste little. In a pool of 64 pages or more the run may have up to four times
+    /// as many slots as the class has objects: pages of it that are not used yet take no memory.
     Adaptive {
         /// The longest zspage, in pages: 1..=16.
         max_pages: usize,

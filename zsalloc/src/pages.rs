@@ -180,6 +180,11 @@ impl<S: PageSource> Pages<S> {
         self.retained.lock().runs()
     }
 
+    /// Whether any page is retained.
+    pub(crate) fn has_retained(&self) -> bool {
+        self.retain > 0 && self.retained.lock().pages() > 0
+    }
+
     /// Returns retained runs until at most `keep` pages are retained.
     pub(crate) fn trim(&self, keep: usize) {
         loop {

@@ -6,18 +6,17 @@
 //! pages whenever an object is freed would cost each free, and a pool that is emptied at random would
 //! return page after page for nothing. So it is done when another class is about to take pages, which
 //! costs far more: then the next class in turn is looked at, and the idle pages of one of its zspages go back.
-//! The pages in memory thus stay about as many as they are while their owners change.
+//! The pages in memory thus stay about as many as they are while their owners change. A pool that has
+//! retained pages takes none from the system and does not look.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lock_api::RawRwLock;
 
 use crate::backend::PageSource;
+use crate::chain::LARGE;
 use crate::hold_time::HoldTimes;
 use crate::pool::Pool;
-
-/// A pool of fewer pages has hardly an idle one: it need not look.
-const MIN_PAGES: usize = 64;
 
 /// How far the sweep has come in a class. Under the class lock.
 #[derive(Debug, Default)]
@@ -66,7 +65,8 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[cold]
     #[track_caller]
     pub(crate) fn sweep(&self) {
-        if self.pages.resident() < MIN_PAGES {
+        // A small pool has hardly an idle page.
+        if self.pages.resident() < LARGE || self.pages.has_retained() {
             return;
         }
         let index = self.sweep_turn.take(self.class_count());
@@ -130,5 +130,28 @@ mod tests {
         );
         let idle = pool.compact().pages_discarded;
         assert_eq!(idle, 0);
+    }
+
+    /// A pool grows from what it retains and makes no system call for others' idle pages.
+    #[test]
+    fn a_pool_that_has_retained_pages_does_not_look() {
+        const LEN: usize = 1200;
+        let sweeps = |retain| {
+            let pool = Pool::builder().retain_pages(retain).build().unwrap();
+            let handles: Vec<_> = (0..800).map(|_| pool.alloc(LEN).unwrap()).collect();
+            let spare: Vec<_> = (0..50).map(|_| pool.alloc(4096).unwrap()).collect();
+            pool.free_many(spare);
+            let handles = handles.into_iter().enumerate();
+            let (_kept, freed): (Vec<_>, Vec<_>) = handles.partition(|(i, _)| i % 16 == 0);
+            freed.into_iter().for_each(|(_, handle)| pool.free(handle));
+            let more = 2 * pool.class_count() - 1;
+            for _ in 0..more {
+                let handle = pool.alloc(4096).unwrap();
+                pool.free(handle);
+            }
+            pool.stats().discarded_pages
+        };
+        assert_eq!(sweeps(1000), 0);
+        assert!(sweeps(0) > 0);
     }
 }
