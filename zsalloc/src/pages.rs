@@ -180,9 +180,9 @@ impl<S: PageSource> Pages<S> {
         self.retained.lock().runs()
     }
 
-    /// Whether any page is retained.
-    pub(crate) fn has_retained(&self) -> bool {
-        self.retain > 0 && self.retained.lock().pages() > 0
+    /// Whether free pages are retained: who wants that has memory to spare and saves system calls.
+    pub(crate) fn retains(&self) -> bool {
+        self.retain > 0
     }
 
     /// Returns retained runs until at most `keep` pages are retained.

@@ -6,8 +6,8 @@
 //! pages whenever an object is freed would cost each free, and a pool that is emptied at random would
 //! return page after page for nothing. So it is done when another class is about to take pages, which
 //! costs far more: then the next class in turn is looked at, and the idle pages of one of its zspages go back.
-//! The pages in memory thus stay about as many as they are while their owners change. A pool that has
-//! retained pages takes none from the system and does not look.
+//! The pages in memory thus stay about as many as they are while their owners change. A pool that retains
+//! free pages is meant to save system calls rather than pages, and does not look.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -66,7 +66,7 @@ impl<L: RawRwLock, S: PageSource> Pool<L, S> {
     #[track_caller]
     pub(crate) fn sweep(&self) {
         // A small pool has hardly an idle page.
-        if self.pages.resident() < LARGE || self.pages.has_retained() {
+        if self.pages.resident() < LARGE || self.pages.retains() {
             return;
         }
         let index = self.sweep_turn.take(self.class_count());
@@ -132,9 +132,9 @@ mod tests {
         assert_eq!(idle, 0);
     }
 
-    /// A pool grows from what it retains and makes no system call for others' idle pages.
+    /// It is to save system calls.
     #[test]
-    fn a_pool_that_has_retained_pages_does_not_look() {
+    fn a_pool_that_retains_pages_does_not_look() {
         const LEN: usize = 1200;
         let sweeps = |retain| {
             let pool = Pool::builder().retain_pages(retain).build().unwrap();
