@@ -47,6 +47,7 @@ impl Results<'_> {
             let title = format!("Where a pool's bytes are: {}", codec.name());
             section(&title, PARTS, &self.parts(codec));
         }
+        section("Designs", include_str!("designs.md").trim_end(), &"");
         section("How", &self.how(), &"");
         section("Machine", &self.machine.to_string(), &"");
         out.push('\n');
@@ -218,7 +219,7 @@ impl Results<'_> {
              measured without. The allocators are called directly, without being the program's global allocator, so that they \
              serve nothing but objects; sizes and calls are those that boxed slices would make. In a churn each of the two \
              threads first fills its share of the store to a half, then frees a random object and stores a random page \
-             {TURNS} times for each of its objects; the first churn continues from 75 % freed. In the last row each place is \
+             {TURNS} times for each of its objects; the first churn, which has the goals, continues from 75 % freed; the second begins with an empty store. In the last row each place is \
              emptied and filled {TURNS} times.",
             self.corpus.describe(),
             corpora.join("; "),
