@@ -137,8 +137,9 @@ fn metadata_does_not_grow_under_a_held_map() {
         pool.stats().metadata_bytes
     };
     let metadata: Vec<usize> = (0..20).map(round).collect();
-    // When the last headers are freed decides whether a table keeps one segment of 4 KiB more or less.
-    let most = metadata[0] + 2 * 4096;
+    // When the last headers are freed decides whether a table keeps one segment more or less, which takes up to
+    // three pages with lockdep's locks in it. Each round makes 16 of them.
+    let most = metadata[0] + 4 * 4096;
     assert!(metadata.iter().all(|&m| m <= most), "{metadata:?}");
     assert!(is_intact(&map));
 }
